@@ -1,0 +1,57 @@
+"""Argument checks shared by the package, in Keras' form of message.
+
+Every message says what is wrong, what was expected and what was received.
+"""
+
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+
+def check_positive_integer(name: str, value: Any) -> int:
+    """Return `value` as an int, or raise if it is not an integer >= 1."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Integral)
+        or value < 1
+    ):
+        raise ValueError(
+            f"`{name}` must be a positive integer. "
+            f"Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def check_positive_number(name: str, value: Any) -> float:
+    """Return `value` as a float, or raise if it is not finite and > 0."""
+    if not _is_number(value) or not math.isfinite(value) or value <= 0:
+        raise ValueError(
+            f"`{name}` must be a finite number above 0. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def check_rate(name: str, value: Any) -> float:
+    """Return `value` as a float, or raise if it is not in [0, 1)."""
+    if not _is_number(value) or not 0 <= value < 1:
+        raise ValueError(
+            f"`{name}` must be a number in the half-open range [0, 1). "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
+    """Return `value`, or raise if it is not one of `choices`."""
+    choices = tuple(choices)
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+        )
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

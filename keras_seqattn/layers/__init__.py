@@ -1,0 +1,3 @@
+from keras_seqattn.layers.temporal_attention import (
+    TemporalAttention as TemporalAttention,
+)

@@ -1,0 +1,318 @@
+"""TemporalAttention: score each timestep, softmax over time, weighted sum."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn.argument_checks import check_rate
+
+
+@keras.saving.register_keras_serializable(package="keras_seqattn")
+class TemporalAttention(keras.layers.Layer):
+    """Pools a sequence into one vector by attention over its timesteps.
+
+    A small network gives every timestep one score. A softmax over time turns
+    the scores into weights, and the output is the weighted sum of the
+    timesteps. The weights tell which timesteps the pooled vector was made of:
+    `keras_seqattn.select_timesteps` turns them into a window length.
+
+    With timestep vectors `h_t` of `F` features:
+
+    ```
+    z_t = W h_t + b                        kernel (F, units), bias (units,)
+    u_t = activation(layer_norm(z_t))      gamma, beta (units,)
+    s_t = v . u_t                          score_kernel (units,)
+    a_t = exp(s_t) / sum_j exp(s_j)        attention scores, sum to 1
+    output = sum_t a_t h_t
+    ```
+
+    Reference:
+        [Yang et al., Sensors 21(19), 6372, 2021](
+        https://doi.org/10.3390/s21196372). The authors' code uses `tanh`
+        after a layer normalization; their text says ReLU and has no
+        normalization. Both are settings here. Their score has a bias, which
+        the softmax cancels (`use_score_bias=True` adds it, for the same
+        parameter count).
+
+    Args:
+        units: Positive integer, width of the scoring network. Default: half
+            the input features (at least 1).
+        activation: Activation of the scoring network, any Keras identifier.
+            `"tanh"` (default) as in the authors' code, `"relu"` as in their
+            text.
+        normalize: Whether to normalize the scoring network's projection over
+            its `units` before the activation. Default: `True`.
+        epsilon: Added to the variance of the normalization, above 0.
+            Default: `1e-3`, as in `keras.layers.LayerNormalization`.
+        use_score_bias: Whether to add a scalar to every score. It changes no
+            output and gets no gradient. Default: `False`.
+        dropout: Rate in [0, 1) at which attention weights are dropped in
+            training. Default: 0.
+        seed: Optional integer, seeds the dropout.
+        kernel_initializer, bias_initializer, score_initializer: Initializers
+            of `kernel`, `bias` and `score_kernel`.
+        kernel_regularizer, bias_regularizer, score_regularizer: Regularizers
+            of the same weights.
+        kernel_constraint, bias_constraint, score_constraint: Constraints of
+            the same weights.
+        **kwargs: `name`, `dtype`, `trainable`, as in every Keras layer.
+
+    Call arguments:
+        inputs: Float tensor of shape `(batch, time, features)`.
+        mask: Optional boolean tensor of shape `(batch, time)`, `True` where a
+            timestep counts. Keras passes the mask of the layer before.
+        return_attention_scores: Python boolean. If `True`, returns
+            `(output, attention_scores)`. Default: `False`.
+        training: Python boolean, whether dropout is on.
+
+    Input shape:
+        `(batch, time, features)`. The time axis may be free (`None`).
+
+    Output shape:
+        `(batch, features)`; with `return_attention_scores=True` also
+        `(batch, time)`. The returned scores are those applied, so in training
+        they show the dropout.
+
+    Masking:
+        Masked timesteps get weight 0 and neither their content nor their
+        gradient reaches anything, even where they hold NaN. A sequence whose
+        timesteps are all masked gives zeros and zero weights. The output has
+        no time axis, so it carries no mask. NaN or infinite values in a
+        timestep that counts give NaN in that sequence's output alone.
+
+    Precision:
+        Under a float16 or bfloat16 policy the normalization, the scores and
+        the softmax are computed in float32.
+
+    Raises:
+        ValueError: An argument out of its range, an input that is not of rank
+            3, an unknown number of features, or a time axis of length 0.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_seqattn as ks
+
+    states = np.random.default_rng(0).normal(size=(2, 20, 256))
+    layer = ks.layers.TemporalAttention()
+    pooled, scores = layer(states, return_attention_scores=True)
+    print(pooled.shape, scores.shape)  # (2, 256) (2, 20)
+    ```
+    """
+
+    def __init__(
+        self,
+        units: int | None = None,
+        activation: Any = "tanh",
+        normalize: bool = True,
+        epsilon: float = 1e-3,
+        use_score_bias: bool = False,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        score_initializer: Any = "glorot_uniform",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        score_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        score_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if units is not None:
+            units = check_positive_integer("units", units)
+        self.units = units
+        self.activation = keras.activations.get(activation)
+        self.normalize = bool(normalize)
+        self.epsilon = check_positive_number("epsilon", epsilon)
+        self.use_score_bias = bool(use_score_bias)
+        self.dropout = check_rate("dropout", dropout)
+        self.seed = seed
+        if self.dropout > 0:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.score_initializer = keras.initializers.get(score_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.score_regularizer = keras.regularizers.get(score_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.score_constraint = keras.constraints.get(score_constraint)
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._check_input_shape(input_shape)
+        features = input_shape[-1]
+        units = self.units or max(1, features // 2)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(features, units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = self.add_weight(
+            name="bias",
+            shape=(units,),
+            initializer=self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+        )
+        if self.normalize:
+            self.gamma = self.add_weight(
+                name="gamma", shape=(units,), initializer="ones"
+            )
+            self.beta = self.add_weight(
+                name="beta", shape=(units,), initializer="zeros"
+            )
+        # Shape (units, 1), not (units,), so that fan-based initializers see
+        # a projection from `units` to one score.
+        self.score_kernel = self.add_weight(
+            name="score_kernel",
+            shape=(units, 1),
+            initializer=self.score_initializer,
+            regularizer=self.score_regularizer,
+            constraint=self.score_constraint,
+        )
+        if self.use_score_bias:
+            self.score_bias = self.add_weight(
+                name="score_bias", shape=(1,), initializer="zeros"
+            )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: features})
+
+    def call(
+        self,
+        inputs: Any,
+        mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        if inputs.shape[1] == 0:
+            self._check_input_shape(inputs.shape)
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
+            # Not only the weights: 0 * NaN is NaN, so padding is cleared.
+            inputs = ops.where(ops.expand_dims(mask, -1), inputs, 0)
+        scores = ops.cast(
+            self._softmax_over_time(self._score(inputs), mask),
+            self.compute_dtype,
+        )
+        if training and self.dropout > 0:
+            scores = keras.random.dropout(
+                scores, self.dropout, seed=self.seed_generator
+            )
+        output = ops.squeeze(
+            ops.matmul(ops.expand_dims(scores, 1), inputs), axis=1
+        )
+        return (output, scores) if return_attention_scores else output
+
+    def _score(self, inputs: Any) -> Any:
+        """Return the scores before the softmax, (batch, time), float32."""
+        hidden = ops.matmul(inputs, self.kernel) + self.bias
+        hidden = _at_least_float32(hidden)
+        if self.normalize:
+            hidden = hidden - ops.mean(hidden, axis=-1, keepdims=True)
+            variance = ops.mean(ops.square(hidden), axis=-1, keepdims=True)
+            hidden = hidden * ops.rsqrt(variance + self.epsilon)
+            hidden = hidden * ops.cast(self.gamma, hidden.dtype)
+            hidden = hidden + ops.cast(self.beta, hidden.dtype)
+        hidden = self.activation(hidden)
+        scores = ops.matmul(hidden, ops.cast(self.score_kernel, hidden.dtype))
+        if self.use_score_bias:
+            scores = scores + ops.cast(self.score_bias, scores.dtype)
+        return ops.squeeze(scores, axis=-1)
+
+    @staticmethod
+    def _softmax_over_time(scores: Any, mask: Any) -> Any:
+        if mask is None:
+            return ops.softmax(scores, axis=-1)
+        # An all-masked row must give zeros, where a softmax gives 1 / time.
+        scores = ops.where(mask, scores, -1e30)
+        largest = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
+        weights = ops.where(mask, ops.exp(scores - largest), 0)
+        total = ops.sum(weights, axis=-1, keepdims=True)
+        return weights / ops.where(ops.any(mask, -1, keepdims=True), total, 1)
+
+    def _check_input_shape(self, input_shape: Any) -> None:
+        shape = tuple(input_shape)
+        if len(shape) != 3:
+            raise ValueError(
+                "`TemporalAttention` expects an input of rank 3, (batch, "
+                "time, features). For one sequence add a batch axis, for "
+                "scalar timesteps a feature axis. "
+                f"Received: input_shape={shape}"
+            )
+        if not shape[-1]:
+            raise ValueError(
+                "`TemporalAttention` needs at least one feature and a fixed "
+                "number of them (last axis). "
+                f"Received: input_shape={shape}"
+            )
+        if shape[1] == 0:
+            raise ValueError(
+                "`TemporalAttention` needs at least one timestep. "
+                f"Received: input_shape={shape}"
+            )
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        return None
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        self._check_input_shape(input_shape)
+        return (input_shape[0], input_shape[-1])
+
+    def compute_output_spec(
+        self,
+        inputs: Any,
+        mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        output = keras.KerasTensor(
+            self.compute_output_shape(inputs.shape), dtype=self.compute_dtype
+        )
+        if not return_attention_scores:
+            return output
+        scores = keras.KerasTensor(
+            tuple(inputs.shape[:2]), dtype=self.compute_dtype
+        )
+        return output, scores
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "normalize": self.normalize,
+            "epsilon": self.epsilon,
+            "use_score_bias": self.use_score_bias,
+            "dropout": self.dropout,
+            "seed": self.seed,
+            **{
+                f"{weight}_{kind}": module.serialize(
+                    getattr(self, f"{weight}_{kind}")
+                )
+                for kind, module in (
+                    ("initializer", keras.initializers),
+                    ("regularizer", keras.regularizers),
+                    ("constraint", keras.constraints),
+                )
+                for weight in ("kernel", "bias", "score")
+            },
+        }
+
+
+def _at_least_float32(tensor: Any) -> Any:
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return (
+        ops.cast(tensor, "float32")
+        if dtype in ("float16", "bfloat16")
+        else tensor
+    )
