@@ -1,5 +1,6 @@
 """Attention and recurrence for sequences, in Keras 3, on three backends."""
 
+from keras_seqattn import export as export
 from keras_seqattn import layers as layers
 from keras_seqattn import models as models
 from keras_seqattn import tasks as tasks

@@ -17,8 +17,7 @@ def check_positive_integer(name: str, value: Any) -> int:
         or value < 1
     ):
         raise ValueError(
-            f"`{name}` must be a positive integer. "
-            f"Received: {name}={value!r}"
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
         )
     return int(value)
 

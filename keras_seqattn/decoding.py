@@ -16,6 +16,8 @@ from keras_seqattn.models.neural_decoder import build_neural_decoder
 from keras_seqattn.recording import Recording
 from keras_seqattn.timestep_selection import TimestepRecommendation
 from keras_seqattn.timestep_selection import TimestepSelection
+from keras_seqattn.timestep_selection import check_threshold
+from keras_seqattn.timestep_selection import check_tolerance
 from keras_seqattn.timestep_selection import recommend_timesteps
 from keras_seqattn.timestep_selection import select_timesteps
 from keras_seqattn.windows import Standardizer
@@ -356,14 +358,23 @@ def decode_recording(
     """
     timesteps = check_positive_integer("timesteps", timesteps)
     check_choice("selection_part", selection_part, PARTS)
+    # Before minutes of training, not after.
+    check_threshold(threshold)
+    check_tolerance(tolerance)
     seeds = tuple(seeds)
     if not seeds:
         raise ValueError("`seeds` must hold at least one integer.")
     data = DecodingData(recording, timesteps, fractions, transform)
     trainer = _Trainer(
-        data, build, seeds, epochs, batch_size, learning_rate, patience,
-        verbose,
-    )  # fmt: skip
+        data=data,
+        build=build,
+        seeds=seeds,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        verbose=verbose,
+    )
 
     trained = {("attention", timesteps): trainer.train("attention", timesteps)}
     selection = select_timesteps(
@@ -549,8 +560,7 @@ class _Trainer:
             ):
                 variable.assign(value)
             title = (
-                f"{POOLING_TITLES[pooling]}, {timesteps} timesteps, "
-                f"seed {seed}"
+                f"{POOLING_TITLES[pooling]}, {timesteps} timesteps, seed {seed}"
             )
             history = model.fit(
                 x,
@@ -590,8 +600,7 @@ class _Trained:
     def scores(self, part: str) -> tuple[Score, ...]:
         x, y = self.data.windows(part, self.timesteps)
         return tuple(
-            Score.of(y, decoded)
-            for decoded in self._predict_all(self.model, x)
+            Score.of(y, decoded) for decoded in self._predict_all(self.model, x)
         )
 
     def attention_scores(self, part: str) -> list[np.ndarray]:

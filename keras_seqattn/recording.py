@@ -29,7 +29,6 @@ class Recording:
             infinite values, or a `dt` that is not above 0.
 
     Example:
-
     ```python
     import numpy as np
     import keras_seqattn as ks

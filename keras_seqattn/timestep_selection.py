@@ -84,7 +84,6 @@ def select_timesteps(
             NaN, negative or all zero, weights that do not fit.
 
     Example:
-
     ```python
     import numpy as np
     import keras_seqattn as ks
@@ -93,7 +92,7 @@ def select_timesteps(
     print(ks.select_timesteps(scores, threshold=0.8).timesteps)  # 2
     ```
     """
-    threshold = _check_threshold(threshold)
+    threshold = check_threshold(threshold)
     check_choice("rule", rule, ("default", "original"))
     seeds = [_check_scores(scores) for scores in _by_seed(attention_scores)]
     if rule == "original":
@@ -184,7 +183,6 @@ def recommend_timesteps(
             tolerance, or a score that is not finite.
 
     Example:
-
     ```python
     from keras_seqattn.timestep_selection import recommend_timesteps
 
@@ -198,10 +196,7 @@ def recommend_timesteps(
             f"`proposal` must be in 1 .. {timesteps}, the full window. "
             f"Received: proposal={proposal}"
         )
-    if not tolerance >= 0:
-        raise ValueError(
-            f"`tolerance` must be 0 or more. Received: tolerance={tolerance}"
-        )
+    tolerance = check_tolerance(tolerance)
     scores: dict[int, tuple[float, ...]] = {}
 
     def is_enough(k: int) -> bool:
@@ -245,9 +240,28 @@ def recommend_timesteps(
     return TimestepRecommendation(
         timesteps=enough,
         proposal=int(proposal),
-        tolerance=float(tolerance),
+        tolerance=tolerance,
         scores=dict(sorted(scores.items())),
     )
+
+
+def check_threshold(threshold: float) -> float:
+    """Return `threshold` as a float, or raise if it is not in (0, 1]."""
+    if not 0 < threshold <= 1:
+        raise ValueError(
+            "`threshold` must be in the range (0, 1], a share of the "
+            f"attention. Received: threshold={threshold}"
+        )
+    return float(threshold)
+
+
+def check_tolerance(tolerance: float) -> float:
+    """Return `tolerance` as a float, or raise if it is not >= 0."""
+    if not tolerance >= 0:
+        raise ValueError(
+            f"`tolerance` must be 0 or more. Received: tolerance={tolerance}"
+        )
+    return float(tolerance)
 
 
 def _select(profile: np.ndarray, threshold: float) -> int:
@@ -270,15 +284,6 @@ def _select_original(total: np.ndarray, threshold: float) -> int:
 def _per_window(scores: np.ndarray, threshold: float) -> np.ndarray:
     share = np.cumsum(np.float64(scores)[:, ::-1], axis=1)
     return np.argmax(share >= (threshold - 1e-9) * share[:, -1:], axis=1) + 1
-
-
-def _check_threshold(threshold: float) -> float:
-    if not 0 < threshold <= 1:
-        raise ValueError(
-            "`threshold` must be in the range (0, 1], a share of the "
-            f"attention. Received: threshold={threshold}"
-        )
-    return float(threshold)
 
 
 def _by_seed(attention_scores: Any) -> list[Any]:

@@ -24,7 +24,6 @@ def window_ends(segment: np.ndarray, timesteps: int) -> np.ndarray:
         ValueError: No segment is `timesteps` bins long.
 
     Example:
-
     ```python
     import numpy as np
     from keras_seqattn.windows import window_ends
@@ -63,9 +62,7 @@ def take_windows(
     Returns:
         Array of shape `(windows, timesteps, features)`, oldest bin first.
     """
-    view = np.lib.stride_tricks.sliding_window_view(
-        sequence, timesteps, axis=0
-    )
+    view = np.lib.stride_tricks.sliding_window_view(sequence, timesteps, axis=0)
     return np.ascontiguousarray(
         view[np.asarray(ends) - timesteps + 1].swapaxes(1, 2)
     )
@@ -97,7 +94,6 @@ def chronological_split(
         ValueError: Fractions out of range, or a part without a window.
 
     Example:
-
     ```python
     import numpy as np
     from keras_seqattn.windows import chronological_split
@@ -136,7 +132,6 @@ class Standardizer:
     stays finite whatever it does later.
 
     Example:
-
     ```python
     import numpy as np
     from keras_seqattn.windows import Standardizer

@@ -92,7 +92,6 @@ class TemporalAttention(keras.layers.Layer):
             3, an unknown number of features, or a time axis of length 0.
 
     Example:
-
     ```python
     import numpy as np
     import keras_seqattn as ks

@@ -38,7 +38,7 @@ def build_neural_decoder(
     pooling: str = "attention",
     cell: str = "lstm",
     units: int = 128,
-    num_layers: int = 2,
+    num_layers: int = 1,
     bidirectional: bool = False,
     head_units: int = 64,
     dropout: float = 0.0,
@@ -63,8 +63,8 @@ def build_neural_decoder(
         outputs: Number of decoded values. Default: 2, both axes jointly.
         pooling: `"attention"` (default) or `"last"`, the last state.
         cell: `"lstm"` (default), `"gru"` or `"rnn"`.
-        units: Width of each recurrent layer (of each direction).
-        num_layers: Number of recurrent layers. Default: 2.
+        units: Width of each recurrent layer (of each direction). Default: 128.
+        num_layers: Number of recurrent layers. Default: 1.
         bidirectional: Whether the first recurrent layer also runs from the
             newest bin to the oldest. Then no state stands for its own bin,
             and the model cannot be run bin by bin. Default: `False`.
@@ -83,7 +83,6 @@ def build_neural_decoder(
         ValueError: An argument out of its range.
 
     Example:
-
     ```python
     import keras_seqattn as ks
 

@@ -60,7 +60,6 @@ def simulated_reaching(
         is velocity in cm/s, with a deviation of 10 cm/s per axis.
 
     Example:
-
     ```python
     import keras_seqattn as ks
 
@@ -90,7 +89,7 @@ def simulated_reaching(
     angle = rng.uniform(0, 2 * np.pi, units)
     preferred = np.stack([np.cos(angle), np.sin(angle)])
     modulation = rng.uniform(0.4, 0.9, units)
-    rest_rate = rng.lognormal(-0.8**2 / 2, 0.8, units) * mean_rate
+    rest_rate = rng.lognormal(-(0.8**2) / 2, 0.8, units) * mean_rate
     # A neuron does not fire faster than about once in 5 ms.
     rate = np.minimum(
         rest_rate * np.exp(modulation * (command[warm_up:] @ preferred)), 200.0

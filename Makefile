@@ -1,0 +1,40 @@
+# make demo: install and run the example.  make test: all tests, all backends.
+# The environment is .venv; a change of setup.cfg installs again.
+PYTHON ?= python3
+TENSORFLOW ?= tensorflow-cpu
+# A bare "torch" brings gigabytes of CUDA on Linux.
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+
+.PHONY: demo test lint benchmark clean
+
+demo: .venv/demo-installed
+	$(BIN)/python examples/neural_decoder.py
+
+test: .venv/test-installed
+	$(BIN)/python -m tests.run_backends
+
+lint: .venv/test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: .venv/test-installed
+	$(BIN)/python -m benchmarks.run_backends
+
+.venv/bin/python:
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), \
+	    f'Python 3.11 or newer is needed, this is {sys.version}. Use: make PYTHON=python3.12 ...'"
+	$(PYTHON) -m venv .venv
+
+.venv/demo-installed: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[$(TENSORFLOW),plot]'
+	touch $@
+
+.venv/test-installed: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[$(TENSORFLOW),jax,torch,plot,test]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info results

@@ -1,0 +1,170 @@
+"""
+Title: Decode movement from spikes with the fewest timesteps
+Author: The keras_seqattn authors
+Date created: 2026/11/22
+Last modified: 2026/11/22
+Description: Attention proposes a window, validation checks it, a small
+    decoder is trained on it, compared, saved and exported.
+
+Without arguments it simulates a reaching session whose right answer is known
+(5 bins). With `--data FILE.npz` it decodes a recording of your own, with the
+keys `spikes` (bins, units), `vel` or `pos` (bins, axes), and optionally
+`segment` (bins,) and `dt` (seconds):
+
+    python examples/neural_decoder.py
+    python examples/neural_decoder.py --data recording.npz --target vel
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+import time
+
+import keras
+import matplotlib
+
+import keras_seqattn as ks
+from keras_seqattn import decoding
+
+"""
+## Settings
+
+The simulated session is small and its decoder too, so that all of it runs in
+a minute. A recording gets a larger decoder and more epochs.
+"""
+
+SIMULATED = {"units": 48, "epochs": 8, "learning_rate": 1.5e-2}
+RECORDED = {"units": 128, "epochs": 15, "learning_rate": 3e-3}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", help="an .npz file; default: simulated")
+    parser.add_argument("--target", choices=("vel", "pos"))
+    parser.add_argument("--timesteps", type=int, default=20)
+    parser.add_argument("--threshold", type=float, default=0.9)
+    parser.add_argument("--tolerance", type=float, default=0.01)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--units", type=int)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--bidirectional", action="store_true")
+    parser.add_argument("--output", default="results/neural_decoder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = dict(RECORDED if arguments.data else SIMULATED)
+    for name in settings:
+        if getattr(arguments, name) is not None:
+            settings[name] = getattr(arguments, name)
+
+    """
+    ## The recording
+
+    Spike counts and velocity, one row a bin.
+    """
+    if arguments.data:
+        recording = ks.load_recording(arguments.data, arguments.target)
+    else:
+        recording = ks.tasks.simulated_reaching(bins=8000, kernel_length=5)
+        print("Simulated reaching: the newest 5 bins hold everything.")
+    bins, units = recording.spikes.shape
+    print(f"{bins} bins, {units} units, backend {keras.backend.backend()}")
+
+    """
+    ## The search
+
+    Train with attention, take its proposal, check it on validation windows,
+    compare on test windows.
+    """
+    start = time.time()
+    report = decoding.decode_recording(
+        recording,
+        timesteps=arguments.timesteps,
+        threshold=arguments.threshold,
+        tolerance=arguments.tolerance,
+        seeds=arguments.seeds,
+        build=functools.partial(
+            ks.models.build_neural_decoder,
+            units=settings["units"],
+            bidirectional=arguments.bidirectional,
+            dropout=0.3,
+        ),
+        epochs=settings["epochs"],
+        batch_size=arguments.batch_size,
+        learning_rate=settings["learning_rate"],
+    )
+    found = report.recommendation
+    print(f"\nSearch and training took {time.time() - start:.0f} s.\n")
+    print(report.table())
+    print(
+        f"\nAttention proposes {report.selection.timesteps} timesteps "
+        f"(per seed {report.selection.per_seed}); validation recommends "
+        f"{found.timesteps}: R2 {found.mean_score(found.timesteps):.3f} "
+        f"against {found.mean_score(report.timesteps):.3f} at "
+        f"{report.timesteps}."
+    )
+
+    """
+    ## The figures, the files
+
+    The decoder takes spike counts and returns movement in its own unit: the
+    standardization is part of it.
+    """
+    output = pathlib.Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)
+    draw(report, recording, output / "neural_decoder.png")
+    (output / "report.json").write_text(json.dumps(report.to_dict(), indent=1))
+    report.decoder.save(output / "decoder.keras")
+    difference = ks.export.export_saved_model(
+        report.decoder, output / "decoder_saved_model"
+    )
+    print(
+        f"The SavedModel, reloaded in a fresh process, differs by at most "
+        f"{difference:.1e}.\n\nIn {output}/:\n"
+        "  neural_decoder.png    figures\n"
+        "  report.json           every number\n"
+        "  decoder.keras         keras.saving.load_model(...)\n"
+        "  decoder_saved_model/  tf.saved_model.load(...).serve(counts)"
+    )
+
+
+def draw(
+    report: decoding.DecodingReport,
+    recording: ks.Recording,
+    path: pathlib.Path,
+) -> None:
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from keras_seqattn import visualization
+
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    visualization.plot_attention_profile(
+        report.selection, recording.dt, axes[0, 0]
+    )
+    visualization.plot_cumulative_share(report.selection, axes[0, 1])
+    visualization.plot_score_against_timesteps(
+        report.recommendation, report.ridge_curve, axes[1, 0]
+    )
+    decoded = report.decoder.predict(report.test_windows[:150], verbose=0)
+    visualization.plot_decoded_trace(
+        report.test_movement[:150, 0],
+        decoded[:, 0],
+        recording.dt,
+        recording.name,
+        axes[1, 1],
+    )
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

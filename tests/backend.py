@@ -1,0 +1,107 @@
+"""What the tests need that differs between the backends, written once."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+BACKEND = keras.backend.backend()
+OTHER_BACKENDS = tuple(
+    name for name in ("tensorflow", "jax", "torch") if name != BACKEND
+)
+
+
+def to_numpy(structure):
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, structure)
+
+
+def compiled(function):
+    """Return a function of tensors, compiled where the backend compiles."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+def gradients(layer, loss, inputs, dtype="float32", **call_arguments):
+    """Gradients of `loss(layer(inputs))` by the backend.
+
+    Returns:
+        Arrays: for the inputs, then for each trainable variable, in order.
+    """
+    variables = layer.trainable_variables
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(inputs, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(layer(x, **call_arguments))
+        found = tape.gradient(
+            value, [x, *(variable.value for variable in variables)]
+        )
+    elif BACKEND == "jax":
+        import jax
+
+        def objective(x, trainable):
+            outputs, _ = layer.stateless_call(
+                trainable,
+                [v.value for v in layer.non_trainable_variables],
+                x,
+                **call_arguments,
+            )
+            return loss(outputs)
+
+        x = jax.numpy.asarray(inputs, dtype)
+        by_x, by_variables = jax.grad(objective, argnums=(0, 1))(
+            x, [variable.value for variable in variables]
+        )
+        found = [by_x, *by_variables]
+    else:
+        import torch
+
+        x = torch.tensor(np.asarray(inputs, dtype), requires_grad=True)
+        found = torch.autograd.grad(
+            loss(layer(x, **call_arguments)),
+            [x, *(variable.value for variable in variables)],
+            allow_unused=True,
+        )
+    return [
+        np.zeros(like.shape, dtype)
+        if gradient is None
+        else keras.ops.convert_to_numpy(gradient)
+        for gradient, like in zip(found, [inputs, *variables], strict=True)
+    ]
+
+
+def load_elsewhere(backend, model_path, inputs, directory):
+    """Predict with a `.keras` file on another backend, in a new process."""
+    directory = pathlib.Path(directory)
+    np.save(directory / "inputs.npy", inputs)
+    outputs = directory / f"{backend}.npz"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.load_model",
+            str(model_path),
+            str(directory / "inputs.npy"),
+            str(outputs),
+        ],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(outputs) as file:
+        assert str(file["backend"]) == backend
+        return [file[f"output_{i}"] for i in range(len(file.files) - 1)]

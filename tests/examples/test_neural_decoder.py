@@ -1,0 +1,69 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_seqattn as ks
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "examples/neural_decoder.py"
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def recording_file(tmp_path_factory):
+    recording = ks.tasks.simulated_reaching(bins=900, units=8, kernel_length=2)
+    path = tmp_path_factory.mktemp("data") / "recording.npz"
+    np.savez(
+        path,
+        spikes=recording.spikes,
+        pos=recording.movement.cumsum(axis=0),
+        vel=recording.movement,
+        segment=recording.segment,
+        dt=recording.dt,
+    )
+    return path
+
+
+def test_a_recording_of_ones_own(recording_file, tmp_path):
+    done = run(
+        *("--data", recording_file, "--timesteps", 4, "--seeds", 0, 1),
+        *("--units", 6, "--epochs", 2, "--output", tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| ridge | 4 |" in done.stdout
+    assert "differs by at most" in done.stdout
+    output = tmp_path / "out"
+    assert sorted(path.name for path in output.iterdir()) == [
+        "decoder.keras",
+        "decoder_saved_model",
+        "neural_decoder.png",
+        "report.json",
+    ]
+    numbers = json.loads((output / "report.json").read_text())
+    assert len(numbers["validation_r2"]["4"]) == 2
+    best = numbers["recommended_timesteps"]
+    decoder = keras.saving.load_model(output / "decoder.keras")
+    assert decoder.input_shape == (None, best, 8)
+    decoded = decoder.predict(np.ones((3, best, 8)), verbose=0)
+    assert np.isfinite(decoded).all()
+    image = (output / "neural_decoder.png").read_bytes()
+    assert image[:4] == b"\x89PNG" and len(image) > 20_000
+
+
+def test_bad_files_give_their_reason(tmp_path):
+    np.savez(tmp_path / "empty.npz", rates=np.ones(3))
+    done = run("--data", tmp_path / "empty.npz")
+    assert done.returncode != 0
+    assert "lacks ['spikes', 'pos']" in done.stderr

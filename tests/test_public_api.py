@@ -1,0 +1,109 @@
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import keras
+
+import keras_seqattn as ks
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def test_names():
+    assert {name for name in dir(ks) if not name.startswith("_")} >= {
+        "Recording",
+        "TimestepSelection",
+        "export",
+        "layers",
+        "load_recording",
+        "models",
+        "recommend_timesteps",
+        "select_timesteps",
+        "tasks",
+    }
+
+
+def test_registered_names_are_frozen():
+    """Files of every release hold these names."""
+    found = {
+        keras.saving.get_registered_name(item)
+        for item in vars(ks.layers).values()
+        if isinstance(item, type)
+    }
+    assert found == {"keras_seqattn>TemporalAttention"}
+
+
+PROBE = """
+import sys, logging, random, warnings
+import keras, numpy
+before = set(sys.modules)
+state = (random.getstate(), str(numpy.random.get_state()),
+         list(logging.root.handlers), logging.root.level,
+         list(warnings.filters), keras.config.floatx(),
+         keras.config.dtype_policy().name)
+import keras_seqattn
+assert state == (random.getstate(), str(numpy.random.get_state()),
+         list(logging.root.handlers), logging.root.level,
+         list(warnings.filters), keras.config.floatx(),
+         keras.config.dtype_policy().name)
+new = {name.split(".")[0] for name in set(sys.modules) - before}
+print(sorted(new - set(sys.stdlib_module_names)))
+print([name for name in ("tensorflow_datasets", "keras_tuner")
+       if name in sys.modules])
+if keras.backend.backend() != "tensorflow":
+    assert "tensorflow" not in sys.modules
+print(hash(keras.random.SeedGenerator is None))
+"""
+
+
+def test_import_brings_keras_and_numpy_alone_and_changes_nothing():
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    new, forbidden, _ = done.stdout.splitlines()
+    assert new == "['keras_seqattn']"
+    assert forbidden == "[]"
+
+
+def test_the_wheel_holds_the_package_alone(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    for file in (
+        *ROOT.glob("keras_seqattn/**/*.py"),
+        *ROOT.glob("keras_seqattn/py.typed"),
+        *ROOT.glob("tests/*.py"),
+        *ROOT.glob("examples/*.py"),
+    ):
+        copy = source / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "build", "--wheel", "--no-isolation"),
+            *("--outdir", str(tmp_path), str(source)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert wheel.name.startswith(f"keras_seqattn-{ks.__version__}-")
+    assert {name.split("/")[0] for name in names} == {
+        "keras_seqattn",
+        f"keras_seqattn-{ks.__version__}.dist-info",
+    }
+    expected = {
+        str(file.relative_to(ROOT))
+        for file in ROOT.glob("keras_seqattn/**/*.py")
+    }
+    assert {name for name in names if name.endswith(".py")} == expected
+    assert "keras_seqattn/py.typed" in names

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+import keras_seqattn as ks
+from keras_seqattn import visualization
+from keras_seqattn.timestep_selection import recommend_timesteps
+
+SELECTION = ks.select_timesteps(np.array([[0.05, 0.15, 0.3, 0.5]]), 0.75)
+RECOMMENDATION = recommend_timesteps(
+    {4: (0.8, 0.9), 3: (0.85, 0.83), 2: (0.5, 0.4)}.__getitem__, 4, 4, 0.02
+)
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def line(ax, label):
+    (found,) = [item for item in ax.lines if item.get_label() == label]
+    return found
+
+
+def test_attention_profile():
+    ax = visualization.plot_attention_profile(SELECTION, dt=0.05)
+    kept, older = ax.containers
+    assert [bar.get_height() for bar in kept] == pytest.approx([0.3, 0.5])
+    assert [bar.get_height() for bar in older] == pytest.approx([0.05, 0.15])
+    centers = [bar.get_x() + bar.get_width() / 2 for bar in (*older, *kept)]
+    assert centers == pytest.approx([-150, -100, -50, 0])
+    assert ax.get_xlabel() == "time before now (ms)"
+    assert "newest 2 (T*)" in texts(ax)
+    assert line(ax, "uniform").get_ydata()[0] == 0.25
+    in_timesteps = visualization.plot_attention_profile(SELECTION)
+    assert in_timesteps.get_xlabel() == "time before now (timesteps)"
+
+
+def test_cumulative_share():
+    ax = visualization.plot_cumulative_share(SELECTION)
+    assert ax.lines[0].get_xdata().tolist() == [1, 2, 3, 4]
+    assert ax.lines[0].get_ydata().tolist() == pytest.approx(
+        [0.5, 0.8, 0.95, 1]
+    )
+    assert line(ax, "threshold 0.75").get_ydata()[0] == 0.75
+    assert line(ax, "T* = 2").get_xdata()[0] == 2
+
+
+def test_score_against_timesteps():
+    ax = visualization.plot_score_against_timesteps(
+        RECOMMENDATION, {2: 0.3, 3: 0.4}
+    )
+    mean = line(ax, "no attention (mean over seeds)")
+    assert mean.get_xdata() == [2, 3, 4]
+    assert mean.get_ydata() == pytest.approx([0.45, 0.84, 0.85])
+    assert line(ax, "ridge").get_ydata() == [0.3, 0.4]
+    assert line(ax, "recommended: 3").get_xdata()[0] == 3
+    assert line(ax, "proposed by attention: 4").get_xdata()[0] == 4
+    assert line(ax, "full window - 0.02").get_ydata()[0] == pytest.approx(0.83)
+    # Every seed is drawn.
+    assert sorted(y for dots in ax.lines[:3] for y in dots.get_ydata()) == [
+        0.4, 0.5, 0.8, 0.83, 0.85, 0.9,
+    ]  # fmt: skip
+
+
+def test_decoded_trace():
+    true = np.arange(5.0)
+    ax = visualization.plot_decoded_trace(true, true + 1, 0.1, "velocity")
+    np.testing.assert_allclose(line(ax, "true").get_ydata(), true)
+    np.testing.assert_allclose(line(ax, "decoded").get_ydata(), true + 1)
+    np.testing.assert_allclose(
+        line(ax, "decoded").get_xdata(), np.arange(5) * 0.1
+    )
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (s)", "velocity")
+    with pytest.raises(ValueError, match="of the same length"):
+        visualization.plot_decoded_trace(true, true[:-1])
+
+
+def test_draws_on_given_axes():
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    assert visualization.plot_cumulative_share(SELECTION, ax) is ax
+    assert visualization.plot_attention_profile(SELECTION, None, ax) is ax
+    assert (
+        visualization.plot_score_against_timesteps(RECOMMENDATION, ax=ax) is ax
+    )
+    assert visualization.plot_decoded_trace([1], [2], ax=ax) is ax
+    assert len(plt.get_fignums()) == 1
