@@ -73,14 +73,14 @@ class DecodingData:
         self.recording = recording
         self.timesteps = timesteps
         self.transform = transform
-        ends = window_ends(recording.segment, timesteps)
+        ends = window_ends(np.asarray(recording.segment), timesteps)
         parts = chronological_split(ends, len(spikes), timesteps, fractions)
         self.ends = dict(zip(PARTS, parts, strict=True))
         # Every bin that a training window holds, each once.
-        in_training = np.zeros(len(spikes) + 1, dtype=np.int64)
-        np.add.at(in_training, self.ends["train"] - timesteps + 1, 1)
-        np.add.at(in_training, self.ends["train"] + 1, -1)
-        in_training = np.cumsum(in_training[:-1]) > 0
+        change = np.zeros(len(spikes) + 1, dtype=np.int64)
+        np.add.at(change, self.ends["train"] - timesteps + 1, 1)
+        np.add.at(change, self.ends["train"] + 1, -1)
+        in_training = np.cumsum(change[:-1]) > 0
         self.spike_standardizer = Standardizer.fit(spikes[in_training])
         self.movement_standardizer = Standardizer.fit(
             recording.movement[self.ends["train"]]
@@ -113,6 +113,13 @@ class DecodingData:
         return (
             take_windows(self._spikes, ends, timesteps),
             self._movement[ends],
+        )
+
+    def score(self, part: str, decoded: np.ndarray) -> "Score":
+        """Score standardized predictions for the windows of a part."""
+        return Score.of(
+            self.recording.movement[self.ends[part]],
+            self.movement_standardizer.inverse(decoded),
         )
 
     def deploy(self, decoder: keras.Model) -> keras.Model:
@@ -160,14 +167,17 @@ class Score:
 
     @classmethod
     def of(cls, true: np.ndarray, decoded: np.ndarray) -> "Score":
-        true, decoded = np.float64(true), np.float64(decoded)
+        true = np.asarray(true, dtype=np.float64)
+        decoded = np.asarray(decoded, dtype=np.float64)
         residual = np.sum((true - decoded) ** 2, axis=0)
         total = np.sum((true - true.mean(axis=0)) ** 2, axis=0)
-        # Constant predictions, such as the training mean, correlate with
-        # nothing.
         a, b = true - true.mean(axis=0), decoded - decoded.mean(axis=0)
+        # A constant, such as the training mean, correlates with nothing.
+        varies = decoded.std(axis=0) > 1e-7 * np.abs(decoded).max(axis=0)
         norm = np.sqrt(np.sum(a * a, axis=0) * np.sum(b * b, axis=0))
-        correlation = np.sum(a * b, axis=0) / np.where(norm > 0, norm, 1)
+        correlation = np.where(
+            varies, np.sum(a * b, axis=0) / np.where(varies, norm, 1), 0
+        )
         return cls(
             r2=float(1 - residual.sum() / total.sum()),
             r2_per_axis=tuple((1 - residual / total).tolist()),
@@ -231,13 +241,13 @@ class DecodingReport:
             (name, timesteps, [score], "", "")
             for (name, timesteps), score in self.baselines.items()
         ]
-        for (pooling, timesteps), scores in self.cells.items():
+        for (pooling, timesteps), cell in self.cells.items():
             latency = self.latency[pooling, timesteps]
             rows.append(
                 (
                     POOLING_TITLES[pooling],
                     timesteps,
-                    scores,
+                    cell,
                     f"{self.parameters[pooling, timesteps]:,}",
                     f"{latency.p50:.2f} / {latency.p95:.2f}",
                 )
@@ -436,7 +446,7 @@ def decode_recording(
 def mean_baseline(data: DecodingData) -> Score:
     """Score on test windows of decoding the training mean: chance level."""
     _, true = data.windows("test", 1)
-    return Score.of(true, np.zeros_like(true))
+    return data.score("test", np.zeros_like(true))
 
 
 def ridge_baseline(
@@ -455,31 +465,25 @@ def ridge_baseline(
     Returns:
         A `Score`.
     """
-
-    def flat(name: str) -> tuple[np.ndarray, np.ndarray]:
-        x, y = data.windows(name, timesteps)
-        return x.reshape(len(x), -1), y
-
-    x, y = flat("train")
+    x, y = data.windows("train", timesteps)
+    x = x.reshape(len(x), -1)
     # Standardized per bin, not per window: a small offset is left.
     center, offset = x.mean(axis=0), y.mean(axis=0)
     x = x - center
-    gram, cross = np.float64(x.T @ x), np.float64(x.T @ (y - offset))
-    x_validation, y_validation = flat("validation")
+    gram = (x.T @ x).astype("float64")
+    cross = (x.T @ (y - offset)).astype("float64")
 
-    def decode(weights: np.ndarray, windows: np.ndarray) -> np.ndarray:
-        return (windows - center) @ weights + offset
+    def score(weights: np.ndarray, part: str) -> Score:
+        windows, _ = data.windows(part, timesteps)
+        windows = windows.reshape(len(windows), -1)
+        return data.score(part, (windows - center) @ weights + offset)
 
     candidates = [
         np.linalg.solve(gram + penalty * np.eye(len(gram)), cross)
         for penalty in 10.0 ** np.arange(6)
     ]
-    weights = max(
-        candidates,
-        key=lambda w: Score.of(y_validation, decode(w, x_validation)).r2,
-    )
-    x_part, y_part = flat(part)
-    return Score.of(y_part, decode(weights, x_part))
+    best = max(candidates, key=lambda w: score(w, "validation").r2)
+    return score(best, part)
 
 
 def measure_latency(
@@ -598,9 +602,10 @@ class _Trained:
     losses: list[float]
 
     def scores(self, part: str) -> tuple[Score, ...]:
-        x, y = self.data.windows(part, self.timesteps)
+        x, _ = self.data.windows(part, self.timesteps)
         return tuple(
-            Score.of(y, decoded) for decoded in self._predict_all(self.model, x)
+            self.data.score(part, decoded)
+            for decoded in self._predict_all(self.model, x)
         )
 
     def attention_scores(self, part: str) -> list[np.ndarray]:

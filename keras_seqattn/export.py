@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import keras
 import numpy as np
@@ -110,9 +111,8 @@ def _difference(
         ).astype(keras.backend.standardize_dtype(tensor.dtype))
         for tensor in model.inputs
     ]
-    np.savez(
-        scratch / "inputs.npz", **{f"{i:03d}": x for i, x in enumerate(inputs)}
-    )
+    named: dict[str, Any] = {f"{i:03d}": x for i, x in enumerate(inputs)}
+    np.savez(scratch / "inputs.npz", **named)
     expected = model.predict_on_batch(inputs[0] if len(inputs) == 1 else inputs)
     _run(
         "run the exported model",

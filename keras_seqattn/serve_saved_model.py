@@ -13,10 +13,13 @@ import tensorflow as tf
 
 
 def main(directory: str, inputs_path: str, outputs_path: str) -> None:
+    """Load, run on the arrays in the order of their names, store."""
     served = tf.saved_model.load(directory)
     with np.load(inputs_path, allow_pickle=False) as file:
         inputs = [tf.constant(file[key]) for key in sorted(file.keys())]
-    outputs = tf.nest.flatten(served.serve(*inputs))
+    outputs = tf.nest.flatten(
+        served.serve(inputs[0] if len(inputs) == 1 else inputs)
+    )
     np.savez(
         outputs_path,
         **{f"{i:03d}": output.numpy() for i, output in enumerate(outputs)},

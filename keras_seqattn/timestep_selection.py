@@ -31,7 +31,7 @@ class TimestepSelection:
     profile: np.ndarray
     cumulative_share: np.ndarray
     per_seed: tuple[int, ...]
-    quantiles: tuple[int, int, int]
+    quantiles: tuple[int, ...]
 
     @property
     def agreement(self) -> float:
@@ -265,13 +265,13 @@ def check_tolerance(tolerance: float) -> float:
 
 
 def _select(profile: np.ndarray, threshold: float) -> int:
-    share = np.cumsum(np.float64(profile)[::-1])
+    share = np.cumsum(np.asarray(profile, dtype=np.float64)[::-1])
     # The tolerance keeps 18 of 20 equal parts at 0.9, whatever the rounding.
     return int(np.argmax(share >= (threshold - 1e-9) * share[-1])) + 1
 
 
 def _select_original(total: np.ndarray, threshold: float) -> int:
-    newest_first = np.float32(total)[::-1]
+    newest_first = np.asarray(total, dtype=np.float32)[::-1]
     # One sum for each k, not a running one: float32 rounds them apart.
     share = np.array(
         [newest_first[: k + 1].sum() for k in range(len(newest_first))]
@@ -282,7 +282,7 @@ def _select_original(total: np.ndarray, threshold: float) -> int:
 
 
 def _per_window(scores: np.ndarray, threshold: float) -> np.ndarray:
-    share = np.cumsum(np.float64(scores)[:, ::-1], axis=1)
+    share = np.cumsum(np.asarray(scores, dtype=np.float64)[:, ::-1], axis=1)
     return np.argmax(share >= (threshold - 1e-9) * share[:, -1:], axis=1) + 1
 
 

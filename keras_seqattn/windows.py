@@ -1,6 +1,7 @@
 """Windows over time: cut, split and standardize them without a leak."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -111,7 +112,7 @@ def chronological_split(
     cuts = np.round(np.cumsum((0.0, *fractions)) * num_bins).astype(int)
     parts = tuple(
         ends[(ends >= start + timesteps - 1) & (ends < stop)]
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True)
+        for start, stop in itertools.pairwise(cuts)
     )
     for number, part in enumerate(parts):
         if not len(part):

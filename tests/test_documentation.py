@@ -60,7 +60,7 @@ def public_objects():
                 yield pytest.param(node, id=f"{path.stem}-{node.name}")
 
 
-@pytest.mark.parametrize("node", public_objects())
+@pytest.mark.parametrize("node", [*public_objects()])
 def test_public_object_has_a_docstring(node):
     assert ast.get_docstring(node) or node.name == "main"
 

@@ -50,7 +50,7 @@ def test_an_artifact_with_other_numbers_is_refused(
     before = (path / "saved_model.pb").stat().st_mtime_ns
     predict = model.predict_on_batch
     monkeypatch.setattr(model, "predict_on_batch", lambda x: predict(x) + 0.01)
-    with pytest.raises(RuntimeError, match="largest difference is 0.0"):
+    with pytest.raises(RuntimeError, match=r"largest difference is 0\.0"):
         ks.export.export_saved_model(model, path)
     assert (path / "saved_model.pb").stat().st_mtime_ns == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -70,7 +70,7 @@ def test_without_tensorflow(model, tmp_path, monkeypatch):
 
 
 def test_a_failing_subprocess_is_reported(tmp_path):
-    with pytest.raises(RuntimeError, match="(?s)to try failed.*No such file"):
+    with pytest.raises(RuntimeError, match=r"(?s)to try failed.*No such file"):
         export._run("try", tmp_path / "none.py")
 
 

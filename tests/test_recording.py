@@ -55,7 +55,7 @@ def test_no_file_or_another_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="no recording at"):
         ks.load_recording(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("spikes")
-    with pytest.raises(ValueError, match="must be an `.npz` file"):
+    with pytest.raises(ValueError, match=r"must be an `\.npz` file"):
         ks.load_recording(tmp_path / "text.npz")
 
 

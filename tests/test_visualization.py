@@ -7,7 +7,7 @@ from keras_seqattn.timestep_selection import recommend_timesteps
 
 SELECTION = ks.select_timesteps(np.array([[0.05, 0.15, 0.3, 0.5]]), 0.75)
 RECOMMENDATION = recommend_timesteps(
-    {4: (0.8, 0.9), 3: (0.85, 0.83), 2: (0.5, 0.4)}.__getitem__, 4, 4, 0.02
+    {4: (0.8, 0.9), 3: (0.85, 0.83), 2: (0.5, 0.4), 1: (0, 0)}.get, 4, 4, 0.02
 )
 
 
@@ -49,14 +49,14 @@ def test_score_against_timesteps():
         RECOMMENDATION, {2: 0.3, 3: 0.4}
     )
     mean = line(ax, "no attention (mean over seeds)")
-    assert mean.get_xdata() == [2, 3, 4]
-    assert mean.get_ydata() == pytest.approx([0.45, 0.84, 0.85])
-    assert line(ax, "ridge").get_ydata() == [0.3, 0.4]
+    assert list(mean.get_xdata()) == [1, 2, 3, 4]
+    assert mean.get_ydata() == pytest.approx([0, 0.45, 0.84, 0.85])
+    assert list(line(ax, "ridge").get_ydata()) == [0.3, 0.4]
     assert line(ax, "recommended: 3").get_xdata()[0] == 3
     assert line(ax, "proposed by attention: 4").get_xdata()[0] == 4
     assert line(ax, "full window - 0.02").get_ydata()[0] == pytest.approx(0.83)
     # Every seed is drawn.
-    assert sorted(y for dots in ax.lines[:3] for y in dots.get_ydata()) == [
+    assert sorted(y for dots in ax.lines[1:4] for y in dots.get_ydata()) == [
         0.4, 0.5, 0.8, 0.83, 0.85, 0.9,
     ]  # fmt: skip
 

@@ -148,7 +148,7 @@ class TemporalAttention(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._check_input_shape(input_shape)
-        features = input_shape[-1]
+        features = int(input_shape[-1] or 0)
         units = self.units or max(1, features // 2)
         self.kernel = self.add_weight(
             name="kernel",

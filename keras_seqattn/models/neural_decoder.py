@@ -23,7 +23,7 @@ FAITHFUL: dict[str, Any] = {
     "head_units": 64,
     "use_score_bias": True,
 }
-"""The settings of the original decoder, `build_neural_decoder(..., **FAITHFUL)`.
+"""The original decoder's settings: `build_neural_decoder(..., **FAITHFUL)`.
 
 With 96 channels and one output the model has 1,561,218 parameters with
 attention and 1,527,937 without, as the original has.

@@ -31,5 +31,7 @@ def temporal_attention(
         weights = np.exp(np.array(scores) - max(scores))
         weights /= weights.sum()
         attention[n, kept] = weights
-        outputs[n] = sum(w * sequence[t] for w, t in zip(weights, kept))
+        outputs[n] = sum(
+            w * sequence[t] for w, t in zip(weights, kept, strict=True)
+        )
     return outputs, attention

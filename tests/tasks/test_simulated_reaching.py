@@ -84,7 +84,7 @@ def test_segments():
         ({"kernel_length": 1.5}, "`kernel_length` must be a positive integer"),
         (
             {"onset_probability": 1.2},
-            r"`onset_probability` must be in \(0, 1\]",
+            r"must be in \(0, 1\]",
         ),
         ({"onset_probability": 0}, "`onset_probability` must be a finite"),
         ({"dt": -1}, "`dt` must be a finite number above 0"),
