@@ -217,11 +217,12 @@ class TemporalAttention(keras.layers.Layer):
         hidden = ops.matmul(inputs, self.kernel) + self.bias
         hidden = _at_least_float32(hidden)
         if self.normalize:
-            hidden = hidden - ops.mean(hidden, axis=-1, keepdims=True)
-            variance = ops.mean(ops.square(hidden), axis=-1, keepdims=True)
-            hidden = hidden * ops.rsqrt(variance + self.epsilon)
-            hidden = hidden * ops.cast(self.gamma, hidden.dtype)
-            hidden = hidden + ops.cast(self.beta, hidden.dtype)
+            hidden = ops.layer_normalization(
+                hidden,
+                ops.cast(self.gamma, hidden.dtype),
+                ops.cast(self.beta, hidden.dtype),
+                epsilon=self.epsilon,
+            )
         hidden = self.activation(hidden)
         scores = ops.matmul(hidden, ops.cast(self.score_kernel, hidden.dtype))
         if self.use_score_bias:

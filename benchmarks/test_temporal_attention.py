@@ -1,0 +1,130 @@
+"""TemporalAttention against its own projection and MultiHeadAttention.
+
+Three Keras layers on the same input of width 256, forward and train step
+(loss, gradients of the weights and of the input), in turn in one process:
+
+- `TemporalAttention`, 128 units;
+- `projection`: its matrix product alone, 256 to 128, without a bias;
+- `MultiHeadAttention`, one head of width 256, pooled with a learned query.
+
+The table of pytest-benchmark gives times; the ratios of medians, taken in
+turn so that a drift of the machine's speed hits all alike, are printed and
+stored in the JSON (`extra_info`).
+"""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_seqattn.layers import TemporalAttention
+
+WIDTH, BATCH = 256, 64
+
+
+class QueryPooling(keras.layers.Layer):
+    """MultiHeadAttention from one learned query to the sequence."""
+
+    def build(self, input_shape):
+        self.query = self.add_weight(shape=(1, 1, WIDTH), name="query")
+        self.attention = keras.layers.MultiHeadAttention(1, WIDTH)
+        self.attention.build((None, 1, WIDTH), input_shape)
+
+    def call(self, inputs):
+        query = keras.ops.tile(self.query, (inputs.shape[0], 1, 1))
+        return self.attention(query, inputs)[:, 0]
+
+
+LAYERS = {
+    "TemporalAttention": TemporalAttention,
+    "projection": lambda: keras.layers.Dense(WIDTH // 2, use_bias=False),
+    "MultiHeadAttention": QueryPooling,
+}
+
+
+def forward_and_train_step(layer, inputs):
+    """Return two functions without arguments that compute and wait."""
+    layer.build(inputs.shape)
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(inputs)
+        weights = [variable.value for variable in layer.trainable_variables]
+
+        @tf.function
+        def forward():
+            return layer(x)
+
+        @tf.function
+        def train_step():
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(layer(x))
+            return tape.gradient(loss, [x, *weights])
+
+        return lambda: forward().numpy(), lambda: train_step()[0].numpy()
+    if backend == "jax":
+        import jax
+
+        x = jax.numpy.asarray(inputs)
+        weights = [variable.value for variable in layer.trainable_variables]
+        rest = [v.value for v in layer.non_trainable_variables]
+
+        def call(x, weights):
+            return layer.stateless_call(weights, rest, x)[0]
+
+        forward = jax.jit(call)
+        train_step = jax.jit(
+            jax.grad(lambda x, w: call(x, w).sum(), argnums=(0, 1))
+        )
+        return (
+            lambda: jax.block_until_ready(forward(x, weights)),
+            lambda: jax.block_until_ready(train_step(x, weights)),
+        )
+    import torch
+
+    x = torch.tensor(inputs, requires_grad=True)
+    weights = [variable.value for variable in layer.trainable_variables]
+
+    def forward():
+        with torch.no_grad():
+            return layer(x)
+
+    def train_step():
+        return torch.autograd.grad(
+            layer(x).sum(), [x, *weights], allow_unused=True
+        )
+
+    return forward, train_step
+
+
+@pytest.mark.parametrize("time_steps, rounds", [(20, 200), (512, 30)])
+@pytest.mark.parametrize("mode", ["forward", "train step"])
+def test_temporal_attention(benchmark, time_steps, rounds, mode):
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(BATCH, time_steps, WIDTH)).astype("float32")
+    functions = {
+        name: forward_and_train_step(make(), inputs)[mode == "train step"]
+        for name, make in LAYERS.items()
+    }
+    seconds = {name: [] for name in functions}
+    for turn in range(rounds + 5):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if turn >= 5:
+                seconds[name].append(time.perf_counter() - start)
+    medians = {name: np.median(times) for name, times in seconds.items()}
+    ours = medians["TemporalAttention"]
+    ratios = {
+        f"ours / {name}": round(float(ours / medians[name]), 2)
+        for name in ("projection", "MultiHeadAttention")
+    }
+    benchmark.extra_info.update(ratios)
+    print(
+        f"\n{keras.backend.backend()}, ({BATCH}, {time_steps}, {WIDTH}), "
+        f"{mode}: {1e3 * ours:.2f} ms, {ratios}"
+    )
+    benchmark.pedantic(functions["TemporalAttention"], rounds=5)
