@@ -1,6 +1,6 @@
 """Run the benchmarks on every backend, each in its own process.
 
-    python -m benchmarks.run_backends [pytest arguments]
+python -m benchmarks.run_backends [pytest arguments]
 """
 
 import os

@@ -77,6 +77,7 @@ def plot_cumulative_share(selection: TimestepSelection, ax: Any = None) -> Any:
         lw=1,
         label=f"T* = {selection.timesteps}",
     )
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(
         xlabel="newest timesteps kept, k",
         ylabel="share of the attention",
@@ -142,6 +143,7 @@ def plot_score_against_timesteps(
         lw=1,
         label=f"recommended: {recommendation.timesteps}",
     )
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="newest timesteps kept, k", ylabel="validation R2")
     ax.legend(frameon=False, fontsize="small")
     return ax

@@ -9,6 +9,7 @@ from keras_seqattn import decoding
 from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import Score
 from keras_seqattn.decoding import decode_recording
+from keras_seqattn.decoding.training import DecoderTrainer
 from keras_seqattn.windows import take_windows
 from tests.backend import to_numpy
 
@@ -92,7 +93,7 @@ def test_only_training_bins_set_the_scale():
 
 def test_windows_of_every_length_end_at_the_same_bins():
     data = DecodingData(RECORDING, TIMESTEPS)
-    for part in decoding.PARTS:
+    for part in ("train", "validation", "test"):
         longest, targets = data.windows(part)
         for k in (1, 3):
             x, y = data.windows(part, k)
@@ -237,7 +238,7 @@ def test_bad_arguments(arguments, message):
 
 
 def test_a_threshold_out_of_range_is_refused_before_any_training(monkeypatch):
-    monkeypatch.setattr(decoding._Trainer, "train", None)
+    monkeypatch.setattr(DecoderTrainer, "train", None)
     with pytest.raises(ValueError, match=r"`threshold` must be in .*\(0, 1\]"):
         search(threshold=1.5)
     with pytest.raises(ValueError, match="`tolerance` must be 0 or more"):

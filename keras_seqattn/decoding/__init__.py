@@ -1,0 +1,10 @@
+"""Decode a recording: search the window length, train, compare, report."""
+
+from keras_seqattn.decoding.baselines import mean_baseline as mean_baseline
+from keras_seqattn.decoding.baselines import ridge_baseline as ridge_baseline
+from keras_seqattn.decoding.data import DecodingData as DecodingData
+from keras_seqattn.decoding.latency import Latency as Latency
+from keras_seqattn.decoding.latency import measure_latency as measure_latency
+from keras_seqattn.decoding.report import DecodingReport as DecodingReport
+from keras_seqattn.decoding.score import Score as Score
+from keras_seqattn.decoding.search import decode_recording as decode_recording

@@ -1,0 +1,129 @@
+"""The comparison of decoders of one recording."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_seqattn.decoding.latency import Latency
+from keras_seqattn.decoding.score import Score
+from keras_seqattn.timestep_selection import TimestepRecommendation
+from keras_seqattn.timestep_selection import TimestepSelection
+
+POOLING_TITLES = {"last": "no attention", "attention": "attention"}
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodingReport:
+    """What `decode_recording` found. Test scores unless stated.
+
+    Attributes:
+        timesteps: The full window T.
+        selection: The attention's proposal, from `select_timesteps`.
+        recommendation: The window checked on validation windows; its
+            `timesteps` is the recommended T*.
+        cells: For each `(pooling, timesteps)` of the four compared decoders,
+            one `Score` a seed.
+        baselines: For each `(name, timesteps)` of the simple decoders, one
+            `Score`: `"training mean"` (chance level) and `"ridge"`.
+        ridge_curve: Ridge's validation R2 for each window length tried.
+        latency: For each `(pooling, timesteps)` of the four decoders, the
+            `Latency` of one window.
+        parameters: For each of the same, the number of parameters.
+        decoder: The decoder without attention at T*, of the seed that did
+            best on validation windows, from spike counts to movement.
+        test_windows: Spike counts of the test windows at T*.
+        test_movement: The true movement of the same windows.
+    """
+
+    timesteps: int
+    selection: TimestepSelection
+    recommendation: TimestepRecommendation
+    cells: dict[tuple[str, int], tuple[Score, ...]]
+    baselines: dict[tuple[str, int], Score]
+    ridge_curve: dict[int, float]
+    latency: dict[tuple[str, int], Latency]
+    parameters: dict[tuple[str, int], int]
+    decoder: keras.Model
+    test_windows: np.ndarray
+    test_movement: np.ndarray
+
+    def table(self) -> str:
+        """Return the comparison as a markdown table."""
+        axes = range(self.test_movement.shape[1])
+        head = (
+            "| decoder | timesteps | test R2 | "
+            + "".join(f"R2 axis {axis} | " for axis in axes)
+            + "correlation | parameters | latency p50 / p95 (ms) |"
+        )
+        lines = [head, "|" + "---|" * (head.count("|") - 1)]
+        rows: list[tuple[str, int, Sequence[Score], str, str]] = [
+            (name, timesteps, [score], "", "")
+            for (name, timesteps), score in self.baselines.items()
+        ]
+        for (pooling, timesteps), cell in self.cells.items():
+            latency = self.latency[pooling, timesteps]
+            rows.append(
+                (
+                    POOLING_TITLES[pooling],
+                    timesteps,
+                    cell,
+                    f"{self.parameters[pooling, timesteps]:,}",
+                    f"{latency.p50:.2f} / {latency.p95:.2f}",
+                )
+            )
+        for name, timesteps, scores, parameters, latency_text in rows:
+            columns = [
+                name,
+                str(timesteps),
+                _mean_and_deviation([score.r2 for score in scores]),
+                *(
+                    f"{np.mean([s.r2_per_axis[axis] for s in scores]):.3f}"
+                    for axis in axes
+                ),
+                f"{np.mean([score.correlation for score in scores]):.3f}",
+                parameters,
+                latency_text,
+            ]
+            lines.append("| " + " | ".join(columns) + " |")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers of the report, ready for JSON."""
+        return {
+            "timesteps": self.timesteps,
+            "proposed_timesteps": self.selection.timesteps,
+            "proposed_timesteps_per_seed": list(self.selection.per_seed),
+            "threshold": self.selection.threshold,
+            "attention_profile": self.selection.profile.tolist(),
+            "recommended_timesteps": self.recommendation.timesteps,
+            "tolerance": self.recommendation.tolerance,
+            "validation_r2": {
+                str(k): list(v) for k, v in self.recommendation.scores.items()
+            },
+            "ridge_validation_r2": {
+                str(k): v for k, v in self.ridge_curve.items()
+            },
+            "test": [
+                {
+                    "decoder": POOLING_TITLES[pooling],
+                    "timesteps": k,
+                    "parameters": self.parameters[pooling, k],
+                    "latency_ms": dataclasses.asdict(self.latency[pooling, k]),
+                    "seeds": [dataclasses.asdict(score) for score in scores],
+                }
+                for (pooling, k), scores in self.cells.items()
+            ],
+            "baselines": [
+                {"decoder": name, "timesteps": k, **dataclasses.asdict(score)}
+                for (name, k), score in self.baselines.items()
+            ],
+        }
+
+
+def _mean_and_deviation(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
