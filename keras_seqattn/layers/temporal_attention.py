@@ -99,7 +99,7 @@ class TemporalAttention(keras.layers.Layer):
     states = np.random.default_rng(0).normal(size=(2, 20, 256))
     layer = ks.layers.TemporalAttention()
     pooled, scores = layer(states, return_attention_scores=True)
-    print(pooled.shape, scores.shape)  # (2, 256) (2, 20)
+    print(tuple(pooled.shape), tuple(scores.shape))  # (2, 256) (2, 20)
     ```
     """
 
