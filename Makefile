@@ -2,14 +2,15 @@
 # The environment is .venv; a change of setup.cfg installs again.
 PYTHON ?= python3
 TENSORFLOW ?= tensorflow-cpu
-# A bare "torch" brings gigabytes of CUDA on Linux.
+# On Linux PyPI's torch brings gigabytes of CUDA. For the CPU build:
+# make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
 .PHONY: demo test lint benchmark clean
 
 demo: .venv/demo-installed
-	$(BIN)/python examples/neural_decoder.py
+	KERAS_BACKEND=tensorflow $(BIN)/python examples/neural_decoder.py
 
 test: .venv/test-installed
 	$(BIN)/python -m tests.run_backends
@@ -32,7 +33,7 @@ benchmark: .venv/test-installed
 	touch $@
 
 .venv/test-installed: .venv/bin/python setup.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable '.[$(TENSORFLOW),jax,torch,plot,test]'
 	touch $@
 

@@ -42,7 +42,6 @@ def main() -> None:
                 decode_recording(
                     recording,
                     seeds=(seed,),
-                    tolerance=tolerance,
                     build=functools.partial(
                         ks.models.build_neural_decoder,
                         units=arguments.units,
@@ -53,7 +52,7 @@ def main() -> None:
                     learning_rate=1e-2,
                     verbose=0,
                 )
-                for both_ways, tolerance in ((False, 0.01), (True, 0.01))
+                for both_ways in (False, True)
             )
             found = causal.recommendation.timesteps
             r2 = {k: causal.cells["last", k][0].r2 for k in (20, found)}

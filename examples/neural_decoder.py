@@ -23,6 +23,7 @@ import time
 
 import keras
 import matplotlib
+import numpy as np
 
 import keras_seqattn as ks
 from keras_seqattn import decoding
@@ -121,8 +122,18 @@ def main() -> None:
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     draw(report, recording, output / "neural_decoder.png")
-    (output / "report.json").write_text(json.dumps(report.to_dict(), indent=1))
+    (output / "report.json").write_text(
+        json.dumps(report.to_dict(), indent=1, allow_nan=False)
+    )
     report.decoder.save(output / "decoder.keras")
+    loaded = keras.saving.load_model(output / "decoder.keras")
+    some = report.test_windows[:100]
+    np.testing.assert_allclose(
+        loaded.predict(some, verbose=0),
+        report.decoder.predict(some, verbose=0),
+        rtol=1e-5,
+        atol=1e-5,
+    )
     difference = ks.export.export_saved_model(
         report.decoder, output / "decoder_saved_model"
     )

@@ -7,6 +7,9 @@ from keras_seqattn import tasks as tasks
 from keras_seqattn.recording import Recording as Recording
 from keras_seqattn.recording import load_recording as load_recording
 from keras_seqattn.timestep_selection import (
+    TimestepRecommendation as TimestepRecommendation,
+)
+from keras_seqattn.timestep_selection import (
     TimestepSelection as TimestepSelection,
 )
 from keras_seqattn.timestep_selection import (

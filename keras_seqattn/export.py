@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,10 +22,10 @@ def export_saved_model(
 ) -> float:
     """Export a model as a TensorFlow SavedModel and prove it.
 
-    The artifact is loaded in a fresh process that has TensorFlow but neither
-    Keras nor this package, run on random input of two batch sizes, and
-    compared with the model. Only then does it take its place at `path`, so
-    that a failed export leaves nothing behind.
+    The artifact is loaded in a fresh process, with TensorFlow alone and not
+    this package, run on random input of two batch sizes, and compared with
+    the model. Only then does it take its place at `path`, so that a failed
+    export leaves nothing behind.
 
     On TensorFlow and JAX the model exports itself. Torch cannot write a
     SavedModel: there the model is saved as `.keras`, loaded under TensorFlow
@@ -83,8 +82,14 @@ def export_saved_model(
             )
         else:
             model.export(artifact, format="tf_saved_model", verbose=False)
-        difference = max(
-            _difference(model, artifact, batch, scratch) for batch in (1, 3)
+        # np.max, not max: NaN must not get lost.
+        difference = float(
+            np.max(
+                [
+                    _difference(model, artifact, batch, scratch)
+                    for batch in (1, 3)
+                ]
+            )
         )
         if not difference <= tolerance:
             raise RuntimeError(
@@ -94,7 +99,7 @@ def export_saved_model(
             )
         if path.exists():
             path.rename(scratch / "replaced")
-        shutil.move(artifact, path)
+        artifact.rename(path)
     return difference
 
 
@@ -105,17 +110,22 @@ def _difference(
     scratch: pathlib.Path,
 ) -> float:
     rng = np.random.default_rng(batch)
-    inputs = [
-        rng.uniform(
-            size=(batch, *(size or FREE_AXIS for size in tensor.shape[1:]))
-        ).astype(keras.backend.standardize_dtype(tensor.dtype))
-        for tensor in model.inputs
-    ]
+    inputs = []
+    for tensor in model.inputs:
+        shape = (batch, *(size or FREE_AXIS for size in tensor.shape[1:]))
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        # A boolean or an integer needs both of its values tried.
+        top = 1.0 if dtype.startswith(("float", "bfloat")) else 2.0
+        array = rng.uniform(0.0, top, size=shape)
+        inputs.append(
+            (array >= 1).astype(dtype) if top > 1 else array.astype(dtype)
+        )
     named: dict[str, Any] = {f"{i:03d}": x for i, x in enumerate(inputs)}
     np.savez(scratch / "inputs.npz", **named)
     expected = model.predict_on_batch(inputs[0] if len(inputs) == 1 else inputs)
     _run(
         "run the exported model",
+        "-P",  # or the package's folder is the first place for imports
         pathlib.Path(__file__).with_name("serve_saved_model.py"),
         artifact,
         scratch / "inputs.npz",
@@ -123,10 +133,16 @@ def _difference(
     )
     with np.load(scratch / "outputs.npz", allow_pickle=False) as file:
         served = [file[key] for key in sorted(file.keys())]
-    return max(
-        float(np.max(np.abs(a - b)) / max(1.0, float(np.max(np.abs(b)))))
-        for a, b in zip(served, keras.tree.flatten(expected), strict=True)
-    )
+    differences = []
+    for a, b in zip(served, keras.tree.flatten(expected), strict=True):
+        if a.shape != b.shape:
+            raise RuntimeError(
+                "The exported model gives another shape than the model: "
+                f"{a.shape} instead of {b.shape}."
+            )
+        scale = np.maximum(1.0, np.max(np.abs(b)))
+        differences.append(np.max(np.abs(a - b)) / scale)
+    return float(np.max(differences))
 
 
 def _run(what: str, *arguments: str | pathlib.Path) -> None:

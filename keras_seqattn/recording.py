@@ -112,7 +112,7 @@ def load_recording(
             spikes=file["spikes"],
             movement=file[target],
             segment=file["segment"] if "segment" in keys else None,
-            dt=float(file["dt"]) if "dt" in keys else None,
+            dt=float(file["dt"].item()) if "dt" in keys else None,
             name={"vel": "velocity", "pos": "position"}.get(target, target),
         )
 
@@ -127,6 +127,10 @@ def _finite_matrix(name: str, value: object, axes: str) -> np.ndarray:
     if array.dtype.kind not in "buif":
         raise ValueError(
             f"`{name}` must hold numbers. Received: {name}.dtype={array.dtype}"
+        )
+    if 0 in array.shape:
+        raise ValueError(
+            f"`{name}` must not be empty. Received: {name}.shape={array.shape}"
         )
     array = array.astype("float32")
     bad = ~np.isfinite(array).all(axis=1)

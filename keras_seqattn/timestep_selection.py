@@ -10,6 +10,8 @@ import numpy as np
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_positive_integer
 
+RULES = ("default", "original")
+
 
 @dataclasses.dataclass(frozen=True)
 class TimestepSelection:
@@ -93,10 +95,10 @@ def select_timesteps(
     ```
     """
     threshold = check_threshold(threshold)
-    check_choice("rule", rule, ("default", "original"))
+    check_choice("rule", rule, RULES)
     seeds = [_check_scores(scores) for scores in _by_seed(attention_scores)]
-    if rule == "original":
-        seeds = [scores.astype(np.float32) for scores in seeds]
+    dtype = np.float32 if rule == "original" else np.float64
+    seeds = [scores.astype(dtype) for scores in seeds]
     if len({scores.shape[1] for scores in seeds}) != 1:
         raise ValueError(
             "The attention scores of all seeds must have the same number of "
@@ -303,8 +305,6 @@ def _check_scores(scores: Any) -> np.ndarray:
             "be one such array for each seed, none of them empty. "
             f"Received: shape {scores.shape}"
         )
-    if scores.dtype not in (np.float32, np.float64):
-        scores = scores.astype(np.float64)
     if not np.isfinite(scores).all():
         raise ValueError(
             "`attention_scores` must be finite. Received: NaN or infinity in "

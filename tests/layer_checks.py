@@ -26,6 +26,11 @@ def assert_same(actual, expected, tolerance=1e-6):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+def build(layer, inputs):
+    if not layer.built:
+        layer.build(inputs.shape)
+
+
 def dot(output, weights):
     """Sum of products, a loss whose gradient is in general position."""
     weights = keras.ops.convert_to_tensor(weights, output.dtype)
@@ -186,7 +191,7 @@ def check_masks(make, inputs, **call_arguments):
         assert np.all(gradient == 0)
 
 
-def check_mixed_precision(make, inputs, expected_dtypes=True):
+def check_mixed_precision(make, inputs):
     """Half precision keeps float32 variables and stays near float32."""
     layer = make()
     expected = to_numpy(layer(inputs))
@@ -195,7 +200,7 @@ def check_mixed_precision(make, inputs, expected_dtypes=True):
         ("mixed_bfloat16", 5e-2),
     ):
         half = make(dtype=policy)
-        half.build(inputs.shape)
+        build(half, inputs)
         half.set_weights(layer.get_weights())
         output = half(inputs)
         compute = policy.removeprefix("mixed_")
@@ -206,7 +211,7 @@ def check_mixed_precision(make, inputs, expected_dtypes=True):
         assert np.abs(output - expected).max() <= tolerance * scale
 
 
-def check_trains(make, inputs, still=()):
+def check_trains(make, inputs, still=(), epochs=2):
     """`fit` (jitted where the backend jits) moves every weight.
 
     `still` names the weights that no gradient should reach.
@@ -218,7 +223,7 @@ def check_trains(make, inputs, still=()):
     before = {v.path: to_numpy(v) for v in layer.trainable_variables}
     targets = inputs[:, -1, :1]
     history = model.fit(
-        inputs, targets, batch_size=len(inputs), epochs=2, verbose=0
+        inputs, targets, batch_size=len(inputs), epochs=epochs, verbose=0
     )
     assert np.isfinite(history.history["loss"]).all()
     for variable in layer.trainable_variables:
@@ -231,8 +236,8 @@ def check_trains(make, inputs, still=()):
 def check_dropout(make_with_dropout, inputs):
     """Off at inference; in training seeded, and new at each call."""
     layer, twin = make_with_dropout(seed=7), make_with_dropout(seed=7)
-    layer.build(inputs.shape)
-    twin.build(inputs.shape)
+    build(layer, inputs)
+    build(twin, inputs)
     twin.set_weights(layer.get_weights())
     first = to_numpy(layer(inputs, training=True))
     second = to_numpy(layer(inputs, training=True))

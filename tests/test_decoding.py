@@ -10,6 +10,7 @@ from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import Score
 from keras_seqattn.decoding import decode_recording
 from keras_seqattn.decoding.training import DecoderTrainer
+from keras_seqattn.decoding.training import TrainedDecoders
 from keras_seqattn.windows import take_windows
 from tests.backend import to_numpy
 
@@ -159,14 +160,33 @@ def test_finds_the_planted_window(report):
     assert set(report.ridge_curve) == set(report.recommendation.scores)
 
 
-def test_the_decoder_scores_what_the_report_says(report):
+def test_the_decoder_is_the_best_on_validation(report):
     found = Score.of(
         report.test_movement,
         report.decoder.predict(report.test_windows, verbose=0),
     )
-    assert min(
-        abs(found.r2 - score.r2) for score in report.cells["last", 2]
-    ) < 1e-4  # fmt: skip
+    validation = report.recommendation.scores[2]
+    best = int(np.argmax(validation))
+    assert found.r2 == pytest.approx(report.cells["last", 2][best].r2, abs=1e-4)
+    assert report.cells["last", 2][1 - best].r2 != pytest.approx(
+        found.r2, abs=1e-4
+    )
+
+
+def test_an_axis_that_stands_still():
+    true = np.array([[1.0, 5], [2, 5], [4, 5]])
+    found = Score.of(true, true + np.array([[0.5, 0], [0, 0.5], [0, 0]]))
+    assert found.r2_per_axis[1] == 0
+    assert np.isfinite([found.r2, found.correlation]).all()
+    assert Score.of(true, true).r2 == 1
+
+
+def test_half_precision_is_not_served():
+    keras.config.set_dtype_policy("mixed_float16")
+    data = DecodingData(RECORDING, TIMESTEPS)
+    model = data.deploy(ks.models.build_neural_decoder(4, 12, units=5))
+    found = model(RECORDING.spikes[None, :4])
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
 
 
 def test_the_test_part_takes_no_part_in_any_choice(report):
@@ -202,14 +222,60 @@ def test_the_table_and_the_dictionary_hold_the_numbers(report):
     assert 0 < latency.p50 <= latency.p95
 
 
-def test_a_window_that_cannot_shrink():
+def test_a_window_that_cannot_shrink_and_the_originals_rule():
     """T* = T: the four cells are two, each once."""
-    found = search(timesteps=2, seeds=(0,), epochs=1, tolerance=0.0)
-    if found.recommendation.timesteps == 2:
-        assert set(found.cells) == {("last", 2), ("attention", 2)}
-    assert found.table().count("| ridge |") == len(
-        {2, found.recommendation.timesteps}
+    with pytest.warns(UserWarning, match="made from the test windows"):
+        found = search(
+            timesteps=1,
+            seeds=(1,),
+            epochs=1,
+            selection_part="test",
+            rule="original",
+        )
+    assert set(found.cells) == {("last", 1), ("attention", 1)}
+    assert found.table().count("| ridge |") == 1
+    settings = found.to_dict()["settings"]
+    assert (settings["selection_part"], settings["rule"]) == (
+        "test",
+        "original",
     )
+
+
+def test_the_selection_part_is_the_one_asked_for(monkeypatch):
+    asked = []
+
+    def attention_scores(self, part):
+        asked.append(part)
+        raise InterruptedError
+
+    monkeypatch.setattr(TrainedDecoders, "attention_scores", attention_scores)
+    monkeypatch.setattr(
+        DecoderTrainer,
+        "train",
+        lambda self, *arguments: TrainedDecoders(*[None] * 5),
+    )
+    for part in ("train", "validation"):
+        with pytest.raises(InterruptedError):
+            search(selection_part=part)
+    assert asked == ["train", "validation"]
+
+
+def test_a_seed_does_not_depend_on_the_others():
+    """With dropout and shuffling, which draw random numbers all the time."""
+    build = functools.partial(
+        ks.models.build_neural_decoder, units=5, head_units=4, dropout=0.3
+    )
+    data = DecodingData(RECORDING, 2)
+
+    def losses(*seeds):
+        return DecoderTrainer(data, build, seeds, 3, 64, 0.02, 3, 0).train(
+            "last", 2
+        ).losses  # fmt: skip
+
+    one, other = losses(0, 1)
+    again, *_ = losses(1)
+    assert abs(one - other) > 1e-4
+    assert other == pytest.approx(again, rel=1e-5)
 
 
 def test_training_that_explodes():
@@ -230,6 +296,10 @@ def test_training_that_explodes():
         ({"transform": "log"}, "`transform` must be one of"),
         ({"selection_part": "all"}, "`selection_part` must be one of"),
         ({"seeds": ()}, "`seeds` must hold at least one"),
+        ({"seeds": (1, 1)}, "none twice"),
+        ({"epochs": 0}, "`epochs` must be a positive integer"),
+        ({"batch_size": 0}, "`batch_size` must be a positive integer"),
+        ({"rule": "none"}, "`rule` must be one of"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -29,6 +29,7 @@ def test_the_artifact_gives_the_models_numbers(model, exported, tmp_path):
     np.savez(tmp_path / "in.npz", x)
     export._run(
         "serve",
+        "-P",
         export.pathlib.Path(export.__file__).with_name("serve_saved_model.py"),
         path,
         tmp_path / "in.npz",
@@ -54,6 +55,24 @@ def test_an_artifact_with_other_numbers_is_refused(
         ks.export.export_saved_model(model, path)
     assert (path / "saved_model.pb").stat().st_mtime_ns == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_nan_in_one_output_is_refused(tmp_path, monkeypatch):
+    symbolic = keras.Input((3, 4))
+    model = keras.Model(
+        symbolic,
+        ks.layers.TemporalAttention()(symbolic, return_attention_scores=True),
+    )
+    predict = model.predict_on_batch
+
+    def broken(x):
+        pooled, scores = predict(x)
+        return [pooled, np.full_like(scores, np.nan)]
+
+    monkeypatch.setattr(model, "predict_on_batch", broken)
+    with pytest.raises(RuntimeError, match="largest difference is nan"):
+        ks.export.export_saved_model(model, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_files_are_not_overwritten(model, tmp_path):

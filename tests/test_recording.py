@@ -22,7 +22,7 @@ def test_reads_what_was_written(tmp_path):
         vel=VELOCITY,
         pos=POSITION,
         segment=segment,
-        dt=np.float32(0.05),
+        dt=np.float32([[0.05]]),  # as MATLAB would have it
     )
     found = ks.load_recording(path)
     assert found.name == "velocity"
@@ -75,6 +75,7 @@ def broken(array, value):
     "arguments, message",
     [
         ((SPIKES[:, 0], VELOCITY), r"`spikes` must be of rank 2, \(bins, unit"),
+        ((SPIKES[:0], VELOCITY[:0]), "`spikes` must not be empty"),
         ((SPIKES, VELOCITY[:, 0]), r"`movement` must be of rank 2"),
         ((SPIKES, VELOCITY[:-1]), "49 rows in `movement` and 50 in `spikes`"),
         (

@@ -128,12 +128,14 @@ class DecodingData:
         x = keras.layers.Normalization(
             mean=self.spike_standardizer.mean,
             variance=self.spike_standardizer.scale**2,
+            dtype="float32",
             name="standardize",
         )(x)
         movement = keras.layers.Normalization(
             mean=self.movement_standardizer.mean,
             variance=self.movement_standardizer.scale**2,
             invert=True,
+            dtype="float32",
             name="movement",
         )(decoder(x))
         return keras.Model(counts, movement, name=f"{decoder.name}_deployed")

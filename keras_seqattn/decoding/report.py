@@ -21,6 +21,7 @@ class DecodingReport:
 
     Attributes:
         timesteps: The full window T.
+        settings: The arguments that the numbers depend on.
         selection: The attention's proposal, from `select_timesteps`.
         recommendation: The window checked on validation windows; its
             `timesteps` is the recommended T*.
@@ -39,6 +40,7 @@ class DecodingReport:
     """
 
     timesteps: int
+    settings: dict[str, Any]
     selection: TimestepSelection
     recommendation: TimestepRecommendation
     cells: dict[tuple[str, int], tuple[Score, ...]]
@@ -94,8 +96,11 @@ class DecodingReport:
         """Return all numbers of the report, ready for JSON."""
         return {
             "timesteps": self.timesteps,
+            "settings": self.settings,
             "proposed_timesteps": self.selection.timesteps,
             "proposed_timesteps_per_seed": list(self.selection.per_seed),
+            "proposal_agreement": self.selection.agreement,
+            "proposed_timesteps_quantiles": list(self.selection.quantiles),
             "threshold": self.selection.threshold,
             "attention_profile": self.selection.profile.tolist(),
             "recommended_timesteps": self.recommendation.timesteps,

@@ -11,8 +11,9 @@ class Score:
 
     Attributes:
         r2: Coefficient of determination, axes weighted by their variance.
-        r2_per_axis: The same for each axis.
-        correlation: Pearson correlation, mean over axes.
+        r2_per_axis: The same for each axis; 0 for an axis that stands still.
+        correlation: Pearson correlation, mean over axes; 0 where the axis
+            or the decoded values stand still.
     """
 
     r2: float
@@ -28,12 +29,17 @@ class Score:
         a, b = true - true.mean(axis=0), decoded - decoded.mean(axis=0)
         # A constant, such as the training mean, correlates with nothing.
         varies = decoded.std(axis=0) > 1e-7 * np.abs(decoded).max(axis=0)
+        varies &= total > 0
         norm = np.sqrt(np.sum(a * a, axis=0) * np.sum(b * b, axis=0))
         correlation = np.where(
             varies, np.sum(a * b, axis=0) / np.where(varies, norm, 1), 0
         )
         return cls(
-            r2=float(1 - residual.sum() / total.sum()),
-            r2_per_axis=tuple((1 - residual / total).tolist()),
+            r2=float(1 - residual.sum() / max(total.sum(), 1e-300)),
+            r2_per_axis=tuple(
+                np.where(
+                    total > 0, 1 - residual / np.where(total > 0, total, 1), 0
+                ).tolist()
+            ),
             correlation=float(correlation.mean()),
         )

@@ -1,5 +1,6 @@
 """The whole comparison: search the window, train, score."""
 
+import warnings
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from keras_seqattn.decoding.report import DecodingReport
 from keras_seqattn.decoding.training import DecoderTrainer
 from keras_seqattn.models.neural_decoder import build_neural_decoder
 from keras_seqattn.recording import Recording
+from keras_seqattn.timestep_selection import RULES
 from keras_seqattn.timestep_selection import check_threshold
 from keras_seqattn.timestep_selection import check_tolerance
 from keras_seqattn.timestep_selection import recommend_timesteps
@@ -33,6 +35,7 @@ def decode_recording(
     fractions: Sequence[float] = (0.7, 0.1, 0.2),
     transform: str | None = "sqrt",
     selection_part: str = "train",
+    rule: str = "default",
     build: Callable[..., keras.Model] = build_neural_decoder,
     epochs: int = 40,
     batch_size: int = 128,
@@ -68,7 +71,8 @@ def decode_recording(
         transform: `"sqrt"` for counts, `None` for anything else.
         selection_part: Which windows' attention makes the proposal:
             `"train"` (default), `"validation"`, or `"test"`, as the original
-            did: then T* has seen the test set.
+            did: then T* has seen the test set, and a warning says so.
+        rule: The `rule` of `select_timesteps`.
         build: Function `build(timesteps, channels, outputs, pooling=...)` to
             an uncompiled model, such as `functools.partial` of
             `build_neural_decoder` with your settings.
@@ -86,13 +90,28 @@ def decode_recording(
             windows, or a training that ended in NaN.
     """
     timesteps = check_positive_integer("timesteps", timesteps)
-    check_choice("selection_part", selection_part, PARTS)
+    for name, value in (
+        ("epochs", epochs),
+        ("batch_size", batch_size),
+        ("patience", patience),
+    ):
+        check_positive_integer(name, value)
+    check_choice("rule", rule, RULES)
+    if check_choice("selection_part", selection_part, PARTS) == "test":
+        warnings.warn(
+            "The proposal is made from the test windows, so the test scores "
+            "are no longer independent of it. Use selection_part='train'.",
+            stacklevel=2,
+        )
     # Before minutes of training, not after.
     check_threshold(threshold)
     check_tolerance(tolerance)
     seeds = tuple(seeds)
-    if not seeds:
-        raise ValueError("`seeds` must hold at least one integer.")
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(
+            "`seeds` must hold at least one integer, and none twice. "
+            f"Received: seeds={seeds}"
+        )
     data = DecodingData(recording, timesteps, fractions, transform)
     trainer = DecoderTrainer(
         data=data,
@@ -109,6 +128,7 @@ def decode_recording(
     selection = select_timesteps(
         trained["attention", timesteps].attention_scores(selection_part),
         threshold,
+        rule=rule,
     )
 
     def validation_r2(k: int) -> tuple[float, ...]:
@@ -134,6 +154,17 @@ def decode_recording(
     )
     return DecodingReport(
         timesteps=timesteps,
+        settings={
+            "seeds": list(seeds),
+            "fractions": list(fractions),
+            "transform": transform,
+            "selection_part": selection_part,
+            "rule": rule,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "patience": patience,
+        },
         selection=selection,
         recommendation=recommendation,
         cells={cell: trained[cell].scores("test") for cell in compared},

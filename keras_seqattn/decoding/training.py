@@ -36,8 +36,11 @@ class DecoderTrainer:
                 timesteps, x.shape[2], y.shape[1], pooling=pooling
             )
 
-        # All seeds share one compiled model: tracing it takes seconds.
+        # All seeds share one compiled model: tracing it takes seconds. What
+        # a seed starts from (weights, dropout's generators, the optimizer)
+        # is put back before each, so that it depends on the seed alone.
         model = build(self.seeds[0])
+        variables = list(model.variables)
         steps = max(1, -(-len(x) // self.batch_size) * self.epochs)
         model.compile(
             keras.optimizers.Adam(
@@ -53,11 +56,18 @@ class DecoderTrainer:
             keras.ops.convert_to_numpy(variable)
             for variable in model.optimizer.variables
         ]
+        # The first step of a model draws random numbers that later ones do
+        # not. After it, all seeds shuffle alike.
+        model.train_on_batch(x[: self.batch_size], y[: self.batch_size])
         weights, losses = [], []
         for seed in self.seeds:
-            model.set_weights(build(seed).get_weights())
             for variable, value in zip(
-                model.optimizer.variables, fresh, strict=True
+                [*variables, *model.optimizer.variables],
+                [
+                    *map(keras.ops.convert_to_numpy, build(seed).variables),
+                    *fresh,
+                ],
+                strict=True,
             ):
                 variable.assign(value)
             title = (

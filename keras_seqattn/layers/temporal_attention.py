@@ -81,15 +81,18 @@ class TemporalAttention(keras.layers.Layer):
         gradient reaches anything, even where they hold NaN. A sequence whose
         timesteps are all masked gives zeros and zero weights. The output has
         no time axis, so it carries no mask. NaN or infinite values in a
-        timestep that counts give NaN in that sequence's output alone.
+        timestep that counts show in that sequence's output, and in no other.
 
     Precision:
         Under a float16 or bfloat16 policy the normalization, the scores and
-        the softmax are computed in float32.
+        the softmax are computed in float32; the projection and the weighted
+        sum in half precision, so keep `h` within float16's range (65504)
+        divided by the size of a projection.
 
     Raises:
         ValueError: An argument out of its range, an input that is not of rank
-            3, an unknown number of features, or a time axis of length 0.
+            3, an unknown number of features, a time axis of length 0, or a
+            mask that is not `(batch, time)`.
 
     Example:
     ```python
@@ -164,12 +167,19 @@ class TemporalAttention(keras.layers.Layer):
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
         )
+        # No autocast: what follows the projection is computed in float32.
         if self.normalize:
             self.gamma = self.add_weight(
-                name="gamma", shape=(units,), initializer="ones"
+                name="gamma",
+                shape=(units,),
+                initializer="ones",
+                autocast=False,
             )
             self.beta = self.add_weight(
-                name="beta", shape=(units,), initializer="zeros"
+                name="beta",
+                shape=(units,),
+                initializer="zeros",
+                autocast=False,
             )
         # Shape (units, 1), not (units,), so that fan-based initializers see
         # a projection from `units` to one score.
@@ -179,10 +189,14 @@ class TemporalAttention(keras.layers.Layer):
             initializer=self.score_initializer,
             regularizer=self.score_regularizer,
             constraint=self.score_constraint,
+            autocast=False,
         )
         if self.use_score_bias:
             self.score_bias = self.add_weight(
-                name="score_bias", shape=(1,), initializer="zeros"
+                name="score_bias",
+                shape=(1,),
+                initializer="zeros",
+                autocast=False,
             )
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: features})
 
@@ -197,6 +211,7 @@ class TemporalAttention(keras.layers.Layer):
             self._check_input_shape(inputs.shape)
         if mask is not None:
             mask = ops.cast(mask, "bool")
+            self._check_mask_shape(mask.shape, inputs.shape)
             # Not only the weights: 0 * NaN is NaN, so padding is cleared.
             inputs = ops.where(ops.expand_dims(mask, -1), inputs, 0)
         scores = ops.cast(
@@ -219,26 +234,29 @@ class TemporalAttention(keras.layers.Layer):
         if self.normalize:
             hidden = ops.layer_normalization(
                 hidden,
-                ops.cast(self.gamma, hidden.dtype),
-                ops.cast(self.beta, hidden.dtype),
+                self.gamma,
+                self.beta,
                 epsilon=self.epsilon,
             )
         hidden = self.activation(hidden)
-        scores = ops.matmul(hidden, ops.cast(self.score_kernel, hidden.dtype))
+        scores = ops.matmul(hidden, self.score_kernel)
         if self.use_score_bias:
-            scores = scores + ops.cast(self.score_bias, scores.dtype)
+            scores = scores + self.score_bias
         return ops.squeeze(scores, axis=-1)
 
     @staticmethod
     def _softmax_over_time(scores: Any, mask: Any) -> Any:
-        if mask is None:
-            return ops.softmax(scores, axis=-1)
-        # An all-masked row must give zeros, where a softmax gives 1 / time.
-        scores = ops.where(mask, scores, -1e30)
-        largest = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
-        weights = ops.where(mask, ops.exp(scores - largest), 0)
-        total = ops.sum(weights, axis=-1, keepdims=True)
-        return weights / ops.where(ops.any(mask, -1, keepdims=True), total, 1)
+        if mask is not None:
+            scores = ops.where(mask, scores, -1e30)
+        # A window of one timestep is a proper one, but ops.softmax warns of
+        # it. The difference, not 1: gradients and NaN pass.
+        weights = (
+            ops.exp(scores - scores)
+            if scores.shape[-1] == 1
+            else ops.softmax(scores, axis=-1)
+        )
+        # An all-masked row gives zeros, where the softmax gives 1 / time.
+        return weights if mask is None else ops.where(mask, weights, 0)
 
     def _check_input_shape(self, input_shape: Any) -> None:
         shape = tuple(input_shape)
@@ -259,6 +277,19 @@ class TemporalAttention(keras.layers.Layer):
             raise ValueError(
                 "`TemporalAttention` needs at least one timestep. "
                 f"Received: input_shape={shape}"
+            )
+
+    @staticmethod
+    def _check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
+        # Broadcasting would hide the mistake. Sizes may be unknown (None).
+        if len(mask_shape) != 2 or any(
+            None not in (have, want) and have != want
+            for have, want in zip(mask_shape, input_shape[:2], strict=True)
+        ):
+            raise ValueError(
+                "`mask` must have the shape (batch, time) of the input. "
+                f"Received: mask.shape={tuple(mask_shape)}, "
+                f"inputs.shape={tuple(input_shape)}"
             )
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:

@@ -26,12 +26,13 @@ def simulated_reaching(
 
     ```
     command   u_t = b_t e_t               b_t ~ Bernoulli, e_t ~ N(0, 4 I_2)
-    rate      r_ct = r_c exp(m_c p_c . u_t)          p_c: preferred direction
+    rate      r_ct = min(r_c exp(m_c p_c . u_t), 200 Hz)
     spikes    n_ct ~ Poisson(r_ct dt)
     velocity  v_t = sum_{j < L} k_j u_{t-j},  k_j ~ 1/2 + sin(pi (j+1/2)/L)/2
     ```
 
-    Velocity in bin `t` depends on the commands of the last `L =
+    Neuron `c` prefers the direction `p_c` and is modulated by `m_c` in 0.4 ..
+    0.9. Velocity in bin `t` depends on the commands of the last `L =
     kernel_length` bins alone, and a command leaves spikes in its own bin
     alone. So the newest `L` bins hold everything that can be decoded, the
     one before them nothing: the right number of timesteps is `L`, exactly.
