@@ -35,11 +35,12 @@ class Score:
             varies, np.sum(a * b, axis=0) / np.where(varies, norm, 1), 0
         )
         return cls(
-            r2=float(1 - residual.sum() / max(total.sum(), 1e-300)),
-            r2_per_axis=tuple(
-                np.where(
-                    total > 0, 1 - residual / np.where(total > 0, total, 1), 0
-                ).tolist()
-            ),
+            r2=float(_r2(residual.sum(), total.sum())),
+            r2_per_axis=tuple(_r2(residual, total).tolist()),
             correlation=float(correlation.mean()),
         )
+
+
+def _r2(residual: np.ndarray, total: np.ndarray) -> np.ndarray:
+    varies = total > 0
+    return np.where(varies, 1 - residual / np.where(varies, total, 1), 0.0)

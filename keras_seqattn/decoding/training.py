@@ -41,7 +41,7 @@ class DecoderTrainer:
         # is put back before each, so that it depends on the seed alone.
         model = build(self.seeds[0])
         variables = list(model.variables)
-        steps = max(1, -(-len(x) // self.batch_size) * self.epochs)
+        steps = -(-len(x) // self.batch_size) * self.epochs
         model.compile(
             keras.optimizers.Adam(
                 keras.optimizers.schedules.CosineDecay(
