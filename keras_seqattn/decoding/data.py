@@ -103,7 +103,7 @@ class DecodingData:
             self._movement[ends],
         )
 
-    def score(self, part: str, decoded: np.ndarray) -> "Score":
+    def score(self, part: str, decoded: np.ndarray) -> Score:
         """Score standardized predictions for the windows of a part."""
         return Score.of(
             self.recording.movement[self.ends[part]],
