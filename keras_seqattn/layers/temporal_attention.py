@@ -8,6 +8,7 @@ from keras import ops
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.argument_checks import check_rate
+from keras_seqattn.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
@@ -230,7 +231,7 @@ class TemporalAttention(keras.layers.Layer):
     def _score(self, inputs: Any) -> Any:
         """Return the scores before the softmax, (batch, time), float32."""
         hidden = ops.matmul(inputs, self.kernel) + self.bias
-        hidden = _at_least_float32(hidden)
+        hidden = at_least_float32(hidden)
         if self.normalize:
             hidden = ops.layer_normalization(
                 hidden,
@@ -338,12 +339,3 @@ class TemporalAttention(keras.layers.Layer):
                 for weight in ("kernel", "bias", "score")
             },
         }
-
-
-def _at_least_float32(tensor: Any) -> Any:
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return (
-        ops.cast(tensor, "float32")
-        if dtype in ("float16", "bfloat16")
-        else tensor
-    )

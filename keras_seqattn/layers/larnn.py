@@ -1,0 +1,723 @@
+"""LARNNCell and LARNN: an LSTM with attention over its own last cells."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+# Not public, but the only way to have a mask drawn before the loop of
+# keras.layers.RNN, as JAX needs it.
+from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
+
+from keras_seqattn.argument_checks import check_choice
+from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn.argument_checks import check_rate
+from keras_seqattn.layers import larnn_sequence as sequence
+from keras_seqattn.layers.larnn_sequence import EMPTY
+from keras_seqattn.layers.larnn_sequence import NORMS
+from keras_seqattn.layers.larnn_sequence import Settings
+from keras_seqattn.precision import at_least_float32
+
+# The groups that share an initializer, a regularizer and a constraint.
+_GROUPS = ("kernel", "recurrent", "attention", "bias")
+_KINDS = (
+    ("initializer", keras.initializers),
+    ("regularizer", keras.regularizers),
+    ("constraint", keras.constraints),
+)
+_MOMENTUM = 0.9
+
+
+@keras.saving.register_keras_serializable(package="keras_seqattn")
+class LARNNCell(keras.layers.Layer, DropoutRNNCell):
+    """DOC"""
+
+    _normalizations: tuple[str | None, ...] = (None, "layer")
+
+    def __init__(
+        self,
+        units: int,
+        num_heads: int = 4,
+        window_size: int = 16,
+        use_positional_encoding: bool = True,
+        key_value_activation: str | None = "elu",
+        normalization: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        attention_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        attention_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        attention_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = check_positive_integer("units", units)
+        self.num_heads = check_positive_integer("num_heads", num_heads)
+        if self.units % self.num_heads:
+            raise ValueError(
+                "`units` must be a multiple of `num_heads`: every head gets "
+                f"the same number of units. Received: units={units}, "
+                f"num_heads={num_heads}"
+            )
+        self.window_size = check_positive_integer("window_size", window_size)
+        self.use_positional_encoding = bool(use_positional_encoding)
+        self.key_value_activation = check_choice(
+            "key_value_activation", key_value_activation, ("elu", None)
+        )
+        if normalization == "batch" and "batch" not in self._normalizations:
+            raise ValueError(
+                "A cell cannot keep the moving statistics of `normalization="
+                "'batch'`: use the layer `LARNN`. "
+                "Received: normalization='batch'"
+            )
+        self.normalization = check_choice(
+            "normalization", normalization, self._normalizations
+        )
+        self.unit_forget_bias = bool(unit_forget_bias)
+        given = locals()
+        for group in (*_GROUPS, "gamma", "beta"):
+            setattr(
+                self,
+                f"{group}_initializer",
+                _initializer(given[f"{group}_initializer"], self.units),
+            )
+        for kind, module in _KINDS[1:]:
+            for group in _GROUPS:
+                name = f"{group}_{kind}"
+                setattr(self, name, module.get(given[name]))
+        self.dropout = check_rate("dropout", dropout)
+        self.recurrent_dropout = check_rate(
+            "recurrent_dropout", recurrent_dropout
+        )
+        self.attention_dropout = check_rate(
+            "attention_dropout", attention_dropout
+        )
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._attention_mask: Any = None
+        self.output_size = self.units
+        # The first state is the output. All zeros is the state before the
+        # first step: of the flags that say which slots hold a cell the newest
+        # is not read, since the newest slot always does.
+        self.state_size = [
+            self.units,
+            self.units,
+            self.window_size * 2 * self.units,
+            self.window_size,
+        ]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        features = input_shape[-1]
+        if not features:
+            raise ValueError(
+                f"`{type(self).__name__}` needs at least one feature and a "
+                "fixed number of them (last axis). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        units = self.units
+        self._add("kernel", (features, 4 * units), "kernel")
+        self._add("recurrent_kernel", (units, 4 * units), "recurrent")
+        self._add("attention_kernel", (units, 4 * units), "attention")
+        self._add("bias", (4 * units,), "bias")
+        if self.unit_forget_bias:
+            # Gates: candidate, forget, input, output.
+            self.bias.assign(
+                ops.concatenate(
+                    [
+                        self.bias[:units],
+                        ops.ones((units,), self.bias.dtype),
+                        self.bias[2 * units :],
+                    ]
+                )
+            )
+        self._add("query_kernel", (features, units), "kernel")
+        self._add("query_recurrent_kernel", (units, units), "recurrent")
+        self._add("query_bias", (units,), "bias")
+        self._add("key_kernel", (units, units), "attention")
+        self._add("value_kernel", (units, units), "attention")
+        if self.use_positional_encoding:
+            self._position_features = sequence.position_features(
+                self.window_size
+            )
+            shape = (self._position_features.shape[1], units)
+            self._add("key_position_kernel", shape, "attention")
+            self._add("value_position_kernel", shape, "attention")
+        self._add("key_bias", (units,), "bias")
+        self._add("value_bias", (units,), "bias")
+        self._add("output_kernel", (units, units), "attention")
+        self._add("output_bias", (units,), "bias")
+        for name in self._norms():
+            norm = _Norm(
+                self.normalization == "batch",
+                2 if name == "key_value" else 1,
+                self.gamma_initializer,
+                self.beta_initializer,
+                name=f"{name}_norm",
+                dtype=self.dtype_policy,
+            )
+            norm.build((units,))
+            setattr(self, f"{name}_norm", norm)
+
+    def _add(self, name: str, shape: tuple[int, ...], group: str) -> None:
+        # No autocast: the recurrence is computed in float32.
+        weight = self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=getattr(self, f"{group}_initializer"),
+            regularizer=getattr(self, f"{group}_regularizer"),
+            constraint=getattr(self, f"{group}_constraint"),
+            autocast=False,
+        )
+        setattr(self, name, weight)
+
+    def _norms(self) -> list[str]:
+        if self.normalization is None:
+            return []
+        return [
+            name
+            for name in NORMS
+            if name != "key_value" or self.key_value_activation
+        ]
+
+    def settings(self, batch_statistics: bool = False) -> Settings:
+        """What `larnn_sequence` needs to know of this cell."""
+        return Settings(
+            self.units,
+            self.num_heads,
+            self.use_positional_encoding,
+            self.key_value_activation is not None,
+            self.normalization,
+            batch_statistics,
+        )
+
+    def tensors(self, training: bool = False) -> dict[str, Any]:
+        """The weights as `larnn_sequence` takes them, with dropout masks."""
+
+        # Also of one: TensorFlow wants no variables in a custom gradient.
+        def join(*names: str) -> Any:
+            return ops.concatenate(
+                [ops.convert_to_tensor(getattr(self, n)) for n in names], -1
+            )
+
+        w = {
+            "input_kernel": join("kernel", "query_kernel"),
+            "state_kernel": join("recurrent_kernel", "query_recurrent_kernel"),
+            "bias": join("bias", "query_bias"),
+            "attention_kernel": join("attention_kernel"),
+            "output_kernel": join("output_kernel"),
+            "output_bias": join("output_bias"),
+            "key_value_kernel": join("key_kernel", "value_kernel"),
+        }
+        bias = join("key_bias", "value_bias")
+        if self.use_positional_encoding:
+            features = ops.convert_to_tensor(
+                self._position_features, bias.dtype
+            )
+            kernel = join("key_position_kernel", "value_position_kernel")
+            w["position_bias"] = (ops.matmul(features, kernel) + bias)[:, None]
+        else:
+            w["row_bias"] = bias
+        for name in self._norms():
+            for kind, value in getattr(self, f"{name}_norm").tensors().items():
+                w[f"{name}_{kind}"] = value
+        if training:
+            if self._recurrent_dropout_mask is not None:
+                w["hidden_mask"] = at_least_float32(
+                    self._recurrent_dropout_mask
+                )
+            if self._attention_mask is not None:
+                w["attention_mask"] = at_least_float32(self._attention_mask)
+        return w
+
+    def get_recurrent_dropout_mask(self, step_input: Any) -> Any:
+        # keras.layers.RNN calls this before the loop: also for attention.
+        if self.attention_dropout > 0 and self._attention_mask is None:
+            shape = (
+                self.window_size,
+                ops.shape(step_input)[0],
+                self.num_heads,
+            )
+            self._attention_mask = self._create_dropout_mask(
+                ops.ones(shape, step_input.dtype), self.attention_dropout
+            )
+        return super().get_recurrent_dropout_mask(step_input)
+
+    def reset_recurrent_dropout_mask(self) -> None:
+        self._attention_mask = None
+        super().reset_recurrent_dropout_mask()
+
+    def call(
+        self, inputs: Any, states: Any, training: bool = False
+    ) -> tuple[Any, list[Any]]:
+        if training:
+            mask = self.get_dropout_mask(inputs)
+            if mask is not None:
+                inputs = inputs * mask
+            self.get_recurrent_dropout_mask(states[0])
+        w, settings = self.tensors(training), self.settings()
+        inputs = at_least_float32(inputs)
+        hidden, cell, window, empty = self.unpack(states)
+        done = sequence.step(
+            w,
+            settings,
+            inputs,
+            hidden,
+            cell,
+            sequence.finish_rows(w, settings, window),
+            empty,
+        )
+        window = ops.concatenate([window[1:], done.row[None]], axis=0)
+        empty = ops.concatenate([empty[1:], ops.zeros_like(empty[:1])], axis=0)
+        return (
+            ops.cast(done.hidden, self.compute_dtype),
+            self.pack(done.hidden, done.cell, window, empty),
+        )
+
+    def unpack(self, states: Any) -> tuple[Any, Any, Any, Any]:
+        """Flat states (batch, ...) to hidden, cell, window, empty slots."""
+        hidden, cell, window, filled = map(at_least_float32, states)
+        window = ops.reshape(window, (-1, self.window_size, 2 * self.units))
+        window = ops.transpose(window, (1, 0, 2))
+        empty = ops.where(filled[:, :-1] > 0.5, 0.0, EMPTY)
+        empty = ops.cast(empty, filled.dtype)
+        empty = ops.concatenate([empty, ops.zeros_like(filled[:, -1:])], 1)
+        return hidden, cell, window, ops.transpose(empty)[..., None]
+
+    def pack(
+        self, hidden: Any, cell: Any, window: Any, empty: Any
+    ) -> list[Any]:
+        """The inverse of `unpack`."""
+        window = ops.reshape(
+            ops.transpose(window, (1, 0, 2)), (-1, self.state_size[2])
+        )
+        filled = ops.cast(ops.transpose(empty[..., 0]) == 0, hidden.dtype)
+        return [
+            ops.cast(state, self.compute_dtype)
+            for state in (hidden, cell, window, filled)
+        ]
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
+        return [
+            ops.zeros((batch_size, size), dtype=self.compute_dtype)
+            for size in self.state_size
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **cell_config(self)}
+
+
+def cell_config(cell: LARNNCell) -> dict[str, Any]:
+    """The arguments that `LARNNCell` and `LARNN` have in common."""
+    return {
+        "units": cell.units,
+        "num_heads": cell.num_heads,
+        "window_size": cell.window_size,
+        "use_positional_encoding": cell.use_positional_encoding,
+        "key_value_activation": cell.key_value_activation,
+        "normalization": cell.normalization,
+        "unit_forget_bias": cell.unit_forget_bias,
+        "dropout": cell.dropout,
+        "recurrent_dropout": cell.recurrent_dropout,
+        "attention_dropout": cell.attention_dropout,
+        "seed": cell.seed,
+        **{
+            f"{group}_initializer": keras.initializers.serialize(
+                getattr(cell, f"{group}_initializer")
+            )
+            for group in ("gamma", "beta")
+        },
+        **{
+            f"{group}_{kind}": module.serialize(
+                getattr(cell, f"{group}_{kind}")
+            )
+            for kind, module in _KINDS
+            for group in _GROUPS
+        },
+    }
+
+
+def _initializer(given: Any, units: int) -> Any:
+    if given == "reference":
+        limit = units**-0.5
+        return keras.initializers.RandomUniform(-limit, limit)
+    return keras.initializers.get(given)
+
+
+class _Norm(keras.layers.Layer):
+    """The weights of one normalization."""
+
+    def __init__(
+        self,
+        has_statistics: bool,
+        groups: int,
+        gamma_initializer: Any,
+        beta_initializer: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.has_statistics = has_statistics
+        self.groups = groups
+        self.gamma_initializer = gamma_initializer
+        self.beta_initializer = beta_initializer
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        for name in ("gamma", "beta"):
+            weight = self.add_weight(
+                name=name,
+                shape=shape,
+                initializer=getattr(self, f"{name}_initializer"),
+                autocast=False,
+            )
+            setattr(self, name, weight)
+        # Keys and values share gamma and beta, but not their statistics.
+        shape = shape if self.groups == 1 else (self.groups, *shape)
+        if self.has_statistics:
+            for name, value in (("mean", "zeros"), ("variance", "ones")):
+                weight = self.add_weight(
+                    name=f"moving_{name}",
+                    shape=shape,
+                    initializer=value,
+                    trainable=False,
+                    autocast=False,
+                )
+                setattr(self, f"moving_{name}", weight)
+
+    def tensors(self) -> dict[str, Any]:
+        names = {"gamma": "gamma", "beta": "beta"}
+        if self.has_statistics:
+            names |= {"mean": "moving_mean", "variance": "moving_variance"}
+        return {
+            short: ops.multiply(getattr(self, name), 1)
+            for short, name in names.items()
+        }
+
+
+class _LARNNLayerCell(LARNNCell):
+    """The cell inside `LARNN`, which can keep moving statistics."""
+
+    _normalizations = (None, "layer", "batch")
+
+
+@keras.saving.register_keras_serializable(package="keras_seqattn")
+class LARNN(keras.layers.RNN):
+    """DOC"""
+
+    def __init__(
+        self,
+        units: int,
+        num_heads: int = 4,
+        window_size: int = 16,
+        use_positional_encoding: bool = True,
+        key_value_activation: str | None = "elu",
+        normalization: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        attention_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        attention_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        attention_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        cell = _LARNNLayerCell(
+            units,
+            num_heads,
+            window_size,
+            use_positional_encoding,
+            key_value_activation,
+            normalization,
+            kernel_initializer,
+            recurrent_initializer,
+            attention_initializer,
+            bias_initializer,
+            gamma_initializer,
+            beta_initializer,
+            unit_forget_bias,
+            kernel_regularizer,
+            recurrent_regularizer,
+            attention_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            attention_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            attention_dropout,
+            seed,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="larnn_cell",
+        )
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            **kwargs,
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    def build(
+        self, sequences_shape: Any, initial_state_shape: Any = None
+    ) -> None:
+        super().build(sequences_shape, initial_state_shape)
+        self.input_spec = keras.layers.InputSpec(
+            ndim=3, axes={-1: sequences_shape[-1]}
+        )
+
+    def _create_state_variables(self, batch_size: int) -> None:
+        # As tracked weights: Keras' own untracked ones are lost on JAX.
+        self.states = [
+            self.add_weight(
+                name=f"state_{index}",
+                shape=(batch_size, size),
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
+            )
+            for index, size in enumerate(self.state_size)
+        ]
+
+    def call(
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        return_attention_scores: bool = False,
+    ) -> Any:
+        cell = self.cell
+        if sequences.shape[1] == 0:
+            raise ValueError(
+                "`LARNN` needs at least one timestep. "
+                f"Received: sequences.shape={tuple(sequences.shape)}"
+            )
+        if initial_state is None:
+            initial_state = (
+                self.states
+                if self.stateful
+                else cell.get_initial_state(ops.shape(sequences)[0])
+            )
+        state = [
+            ops.cast(ops.convert_to_tensor(s), self.compute_dtype)
+            for s in initial_state
+        ]
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        order = None if mask is None else _MaskedOrder(mask)
+        if order is not None:
+            sequences = order.to_front(sequences)
+        training = bool(training)
+        if training:
+            sequences = self._drop(sequences, state)
+        settings = cell.settings(
+            batch_statistics=training and cell.normalization == "batch"
+        )
+        w = cell.tensors(training)
+        cell.reset_dropout_mask()
+        cell.reset_recurrent_dropout_mask()
+
+        inputs = ops.transpose(at_least_float32(sequences), (1, 0, 2))
+        hidden, carried, window, empty = cell.unpack(state)
+        weight = None
+        if settings.batch_statistics:
+            weight = ops.ones_like(inputs[:, :, :1])
+            if order is not None:
+                weight = weight * order.step_counts(inputs.dtype)
+        # All slots that come later hold a cell.
+        empty = ops.concatenate(
+            [empty, ops.zeros_like(inputs[:, :, :1]) + 0 * empty[:1]], axis=0
+        )
+        outputs, cells, scores, statistics = sequence.run_sequence(
+            w,
+            settings,
+            inputs,
+            hidden,
+            carried,
+            sequence.finish_rows(w, settings, window),
+            empty,
+            weight,
+            return_attention_scores,
+        )
+        if statistics is not None:
+            self._update_statistics(statistics, weight)
+        outputs = ops.concatenate([hidden[None], outputs], axis=0)
+        cells = ops.concatenate([carried[None], cells], axis=0)
+
+        result = []
+        if self.return_sequences:
+            sequence_outputs = ops.transpose(outputs, (1, 0, 2))
+            result.append(
+                sequence_outputs[:, 1:]
+                if order is None
+                else order.to_steps(sequence_outputs, self.zero_output_for_mask)
+            )
+        else:
+            result.append(_last(outputs, order, 1)[0])
+        if return_attention_scores:
+            result.append(self._arrange_scores(scores, order))
+        if self.return_state or self.stateful:
+            rows = ops.matmul(cells[1:], w["key_value_kernel"])
+            rows = ops.concatenate([window, rows], axis=0)
+            new_state = cell.pack(
+                _last(outputs, order, 1)[0],
+                _last(cells, order, 1)[0],
+                _last(rows, order, cell.window_size),
+                _last(empty, order, cell.window_size),
+            )
+            if self.stateful:
+                for variable, value in zip(self.states, new_state, strict=True):
+                    variable.assign(value)
+            if self.return_state:
+                result += new_state
+        result = [ops.cast(x, self.compute_dtype) for x in result]
+        return result[0] if len(result) == 1 else tuple(result)
+
+    def _drop(self, sequences: Any, state: list[Any]) -> Any:
+        self.cell.get_recurrent_dropout_mask(state[0])
+        mask = self.cell.get_dropout_mask(sequences[:, 0])
+        return sequences if mask is None else sequences * mask[:, None]
+
+    def _arrange_scores(self, scores: Any, order: Any) -> Any:
+        """To (batch, time, heads, window), 0 at masked steps."""
+        cell = self.cell
+        scores = ops.transpose(scores, (1, 0, 2))
+        if order is not None:
+            scores = order.to_steps(ops.pad(scores, ((0, 0), (1, 0), (0, 0))))
+            scores = ops.where(order.mask[..., None], scores, 0)
+        scores = ops.reshape(
+            scores,
+            (*ops.shape(scores)[:2], cell.window_size, cell.num_heads),
+        )
+        return ops.transpose(scores, (0, 1, 3, 2))
+
+    def _update_statistics(self, statistics: Any, weight: Any) -> None:
+        """Move the moving statistics towards their mean over the steps."""
+        used = ops.cast(ops.sum(weight, axis=1) > 0, weight.dtype)
+        for name in self.cell._norms():
+            norm = getattr(self.cell, f"{name}_norm")
+            for kind in ("mean", "variance"):
+                values = statistics[f"{name}_{kind}"]
+                share = ops.reshape(used, (-1,) + (1,) * (values.ndim - 1))
+                mean = ops.sum(share * values, axis=0) / ops.sum(used)
+                moving = getattr(norm, f"moving_{kind}")
+                moving.assign(_MOMENTUM * moving + (1 - _MOMENTUM) * mean)
+
+    def compute_output_spec(
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        return_attention_scores: bool = False,
+    ) -> Any:
+        batch, time, _ = sequences.shape
+        shapes = self.compute_output_shape(sequences.shape)
+        shapes = list(shapes) if self.return_state else [shapes]
+        if return_attention_scores:
+            cell = self.cell
+            shapes.insert(1, (batch, time, cell.num_heads, cell.window_size))
+        specs = tuple(
+            keras.KerasTensor(shape, dtype=self.compute_dtype)
+            for shape in shapes
+        )
+        return specs[0] if len(specs) == 1 else specs
+
+    def compute_mask(self, sequences: Any, mask: Any) -> Any:
+        mask = keras.tree.flatten(mask)[0]
+        # For every output; no others have a time axis.
+        return mask if self.return_sequences else None
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["cell"]
+        return {**config, **cell_config(self.cell)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LARNN":
+        return cls(**config)
+
+
+class _MaskedOrder:
+    """Brings the steps that count to the front, and their outputs back.
+
+    The loop then needs no mask: what follows the last step that counts
+    changes nothing before it.
+    """
+
+    def __init__(self, mask: Any) -> None:
+        self.mask = ops.cast(mask, "bool")
+        self._time = ops.shape(self.mask)[1]
+        counts = ops.cast(self.mask, "int32")
+        self._done = ops.cumsum(counts, axis=1)
+        self.total = self._done[:, -1]
+        later = ops.arange(self._time, dtype="int32")
+        self._order = ops.argsort(
+            later + self._time * (1 - counts), axis=1
+        )
+
+    def to_front(self, x: Any) -> Any:
+        """Sort (batch, time, features), with zeros for masked steps."""
+        # NaN in padding would still reach the gradient: 0 * NaN.
+        x = ops.where(self.mask[..., None], x, 0)
+        return ops.take_along_axis(x, self._order[..., None], axis=1)
+
+    def step_counts(self, dtype: Any) -> Any:
+        """(time, batch, 1): whether the sorted step counts."""
+        step = ops.arange(self._time, dtype="int32")[:, None]
+        return ops.cast(step < self.total, dtype)[..., None]
+
+    def to_steps(self, x: Any, zeros: bool = False) -> Any:
+        """From (batch, 1 + time, features): before the first, then sorted.
+
+        A masked step repeats what was before it, or is zero.
+        """
+        x = ops.take_along_axis(x, self._done[..., None], axis=1)
+        return ops.where(self.mask[..., None], x, 0) if zeros else x
+
+
+def _last(x: Any, order: _MaskedOrder | None, count: int) -> Any:
+    """The last `count` rows of (time, batch, features) that count.
+
+    With as many rows before the first step as are asked for.
+    """
+    if order is None:
+        return x[-count:]
+    index = order.total + ops.arange(count, dtype="int32")[:, None]
+    return ops.take_along_axis(x, index[..., None], axis=0)
