@@ -52,5 +52,16 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     return value
 
 
+def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Return `seeds` as a tuple, or raise if empty or not distinct."""
+    seeds = tuple(seeds)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(
+            "`seeds` must hold at least one integer, and none twice. "
+            f"Received: seeds={seeds}"
+        )
+    return seeds
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -140,7 +140,7 @@ def _scan_tensorflow(
 
     def body(count: Any, carry: Any, window: Any, arrays: Any) -> Any:
         index = length - 1 - count if reverse else count
-        carry, outputs, new_row = run(index, carry, window)
+        carry, outputs, new_row = run(index, carry, *(window or [None]))
         columns = [
             column
             for column in tf.nest.flatten((outputs, new_row))
@@ -150,14 +150,14 @@ def _scan_tensorflow(
             array.write(index, column)
             for array, column in zip(arrays, columns, strict=True)
         ]
-        if window is not None:
-            window = tf.concat([window[1:], new_row[None]], axis=0)
+        if window:
+            window = [tf.concat([window[0][1:], new_row[None]], axis=0)]
         return count + 1, carry, window, arrays
 
     _, carry, _, arrays = tf.while_loop(
         lambda count, *_: count < length,
         body,
-        (0, carry, history, arrays),
+        (0, carry, [] if history is None else [history], arrays),
         maximum_iterations=length,
     )
     columns = [array.stack() for array in arrays]

@@ -4,18 +4,23 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 from keras_seqattn.argument_checks import check_positive_integer
 
 
-def window_ends(segment: np.ndarray, timesteps: int) -> np.ndarray:
+def window_ends(
+    segment: np.ndarray, timesteps: int, stride: int = 1
+) -> np.ndarray:
     """Return the last bin of every window that lies in one segment.
 
     Args:
         segment: Array of shape `(bins,)`; a change of value from one bin to
             the next is a seam that no window may cross.
         timesteps: Positive integer, the length of a window in bins.
+        stride: Positive integer, bins from one window of a segment to the
+            next. Default: 1, every window.
 
     Returns:
         Integer array of shape `(windows,)`: the window of entry `t` holds
@@ -33,13 +38,16 @@ def window_ends(segment: np.ndarray, timesteps: int) -> np.ndarray:
     ```
     """
     timesteps = check_positive_integer("timesteps", timesteps)
+    stride = check_positive_integer("stride", stride)
     segment = np.asarray(segment)
     seams = np.flatnonzero(segment[1:] != segment[:-1]) + 1
     starts = np.concatenate([[0], seams]).astype(np.int64)
     lengths = np.diff(np.concatenate([starts, [len(segment)]]))
     start_of_bin = np.repeat(starts, lengths)
     bins = np.arange(len(segment))
-    ends = bins[bins - start_of_bin >= timesteps - 1]
+    # How far a window that ends here starts behind its segment's first bin.
+    offset = bins - start_of_bin - (timesteps - 1)
+    ends = bins[(offset >= 0) & (offset % stride == 0)]
     if not len(ends):
         raise ValueError(
             f"No segment is long enough for a window of {timesteps} "
@@ -158,3 +166,13 @@ class Standardizer:
 
     def inverse(self, data: np.ndarray) -> np.ndarray:
         return (data * self.scale + self.mean).astype("float32")
+
+    def layer(self, name: str, invert: bool = False) -> keras.layers.Layer:
+        """Return the same, or its inverse, as a layer for a saved model."""
+        return keras.layers.Normalization(
+            mean=self.mean,
+            variance=self.scale**2,
+            invert=invert,
+            dtype="float32",
+            name=name,
+        )

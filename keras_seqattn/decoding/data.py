@@ -125,17 +125,8 @@ class DecodingData:
         """
         counts = keras.Input(decoder.input_shape[1:], name="spike_counts")
         x = keras.ops.sqrt(counts) if self.transform == "sqrt" else counts
-        x = keras.layers.Normalization(
-            mean=self.spike_standardizer.mean,
-            variance=self.spike_standardizer.scale**2,
-            dtype="float32",
-            name="standardize",
-        )(x)
-        movement = keras.layers.Normalization(
-            mean=self.movement_standardizer.mean,
-            variance=self.movement_standardizer.scale**2,
-            invert=True,
-            dtype="float32",
-            name="movement",
-        )(decoder(x))
+        x = self.spike_standardizer.layer("standardize")(x)
+        movement = self.movement_standardizer.layer("movement", invert=True)(
+            decoder(x)
+        )
         return keras.Model(counts, movement, name=f"{decoder.name}_deployed")

@@ -9,6 +9,8 @@ import numpy as np
 
 from keras_seqattn.decoding.latency import Latency
 from keras_seqattn.decoding.score import Score
+from keras_seqattn.markdown import markdown_table
+from keras_seqattn.markdown import mean_and_deviation
 from keras_seqattn.timestep_selection import TimestepRecommendation
 from keras_seqattn.timestep_selection import TimestepSelection
 
@@ -55,12 +57,6 @@ class DecodingReport:
     def table(self) -> str:
         """Return the comparison as a markdown table."""
         axes = range(self.test_movement.shape[1])
-        head = (
-            "| decoder | timesteps | test R2 | "
-            + "".join(f"R2 axis {axis} | " for axis in axes)
-            + "correlation | parameters | latency p50 / p95 (ms) |"
-        )
-        lines = [head, "|" + "---|" * (head.count("|") - 1)]
         rows: list[tuple[str, int, Sequence[Score], str, str]] = [
             (name, timesteps, [score], "", "")
             for (name, timesteps), score in self.baselines.items()
@@ -76,21 +72,28 @@ class DecodingReport:
                     f"{latency.p50:.2f} / {latency.p95:.2f}",
                 )
             )
-        for name, timesteps, scores, parameters, latency_text in rows:
-            columns = [
-                name,
-                str(timesteps),
-                _mean_and_deviation([score.r2 for score in scores]),
-                *(
-                    f"{np.mean([s.r2_per_axis[axis] for s in scores]):.3f}"
-                    for axis in axes
-                ),
-                f"{np.mean([score.correlation for score in scores]):.3f}",
-                parameters,
-                latency_text,
-            ]
-            lines.append("| " + " | ".join(columns) + " |")
-        return "\n".join(lines)
+        return markdown_table(
+            [
+                *("decoder", "timesteps", "test R2"),
+                *(f"R2 axis {axis}" for axis in axes),
+                *("correlation", "parameters", "latency p50 / p95 (ms)"),
+            ],
+            [
+                [
+                    name,
+                    str(timesteps),
+                    mean_and_deviation([score.r2 for score in scores]),
+                    *(
+                        f"{np.mean([s.r2_per_axis[axis] for s in scores]):.3f}"
+                        for axis in axes
+                    ),
+                    f"{np.mean([score.correlation for score in scores]):.3f}",
+                    parameters,
+                    latency_text,
+                ]
+                for name, timesteps, scores, parameters, latency_text in rows
+            ],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers of the report, ready for JSON."""
@@ -126,9 +129,3 @@ class DecodingReport:
                 for (name, k), score in self.baselines.items()
             ],
         }
-
-
-def _mean_and_deviation(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"

@@ -8,6 +8,7 @@ import keras
 
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn.argument_checks import check_seeds
 from keras_seqattn.decoding.baselines import mean_baseline
 from keras_seqattn.decoding.baselines import ridge_baseline
 from keras_seqattn.decoding.data import PARTS
@@ -106,12 +107,7 @@ def decode_recording(
     # Before minutes of training, not after.
     check_threshold(threshold)
     check_tolerance(tolerance)
-    seeds = tuple(seeds)
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(
-            "`seeds` must hold at least one integer, and none twice. "
-            f"Received: seeds={seeds}"
-        )
+    seeds = check_seeds(seeds)
     data = DecodingData(recording, timesteps, fractions, transform)
     trainer = DecoderTrainer(
         data=data,
