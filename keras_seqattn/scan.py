@@ -1,9 +1,9 @@
-"""A loop over time, on the three backends.
+"""A loop over time and its adjoint, on the three backends.
 
 `keras.ops.scan` is not portable: on TensorFlow the outputs must look like the
-carry. This one returns outputs of any structure, and lets each step see the
-newest rows of a history that grows by one row a step. It is meant for
-functions whose gradient is written by hand: none is promised through it.
+carry. This one returns any outputs by name, and lets each step see the newest
+rows of a history that grows by one row a step. It is meant for functions
+whose gradient is written by hand: none is promised through it.
 """
 
 from collections.abc import Callable
@@ -11,40 +11,61 @@ from typing import Any
 
 import keras
 
-Step = Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]
+Tensors = dict[str, Any]
 
 
 def scan(
-    step: Step,
-    carry: Any,
-    inputs: Any,
-    history: Any = None,
-    reverse: bool = False,
-) -> tuple[Any, Any, Any]:
-    """Call `step` once for each row of `inputs`.
+    step: Callable[[Any, Any, Tensors, Tensors], tuple[Any, Tensors, Tensors]],
+    carry: tuple[Any, ...],
+    inputs: Tensors,
+    history: Tensors,
+) -> tuple[Any, Tensors, Tensors]:
+    """Call `step` once for each row of the inputs, first to last.
 
     Args:
         step: `step(index, carry, row, window)` returns `(carry, outputs,
-            new_row)`: the next carry, of the same structure, shapes and
-            types; the outputs of this step; and the row that the history
-            grows by. `window` holds the newest rows of the history, as many
-            as it began with. Without a history `window` and `new_row` are
-            `None`.
-        carry: Structure of tensors.
-        inputs: Structure of tensors of shape `(time, ...)`, `time` above 0.
-        history: Tensor of shape `(window, ...)`, the rows before the first
-            step, oldest first. Default: no history.
-        reverse: Whether to go from the last row to the first, without a
-            history. Default: `False`.
+            new_row)`: the next carry, of the same shapes and types; the
+            outputs of this step; and the row that the history grows by.
+            `window` holds the newest rows of the history, as many as it
+            began with, oldest first.
+        carry: Tuple of tensors.
+        inputs: Tensors of shape `(time, ...)`, `time` above 0.
+        history: Tensors of shape `(window, ...)`, the rows before the first
+            step. It may be empty.
 
     Returns:
         `(carry, outputs, history)`: the last carry; the outputs, stacked to
-        `(time, ...)` in the order of the inputs; and all `(window + time,
-        ...)` rows of the history, or `None`.
+        `(time, ...)`; and all `(window + time, ...)` rows of the history.
     """
-    return _DRIVERS[keras.backend.backend()](
-        step, carry, inputs, history, reverse
-    )
+    return _drivers()[0](step, carry, inputs, history)
+
+
+def scan_back(
+    step: Callable[[Any, Any, Tensors, Any], tuple[Any, Tensors, Any]],
+    carry: tuple[Any, ...],
+    inputs: Tensors,
+    window_gradient: Any,
+) -> tuple[Any, Tensors, Any]:
+    """Call `step` once for each row of the inputs, last to first.
+
+    The adjoint of `scan`: what a step adds to the gradient of its window is
+    summed up row by row.
+
+    Args:
+        step: `step(index, carry, row, row_gradient)` returns `(carry,
+            outputs, window_gradient)`. `row_gradient` is the gradient of the
+            row that the history grew by in this step, from all later steps;
+            the returned gradient is what this step adds to its window's.
+        carry: Tuple of tensors.
+        inputs: Tensors of shape `(time, ...)`.
+        window_gradient: Tensor of shape `(window, ...)`, the gradient of the
+            newest rows of the whole history from elsewhere.
+
+    Returns:
+        `(carry, outputs, window_gradient)`: the last carry, the outputs in
+        the order of the inputs, and the gradient of the first window.
+    """
+    return _drivers()[1](step, carry, inputs, window_gradient)
 
 
 def read_rows(tensor: Any, start: Any, count: int) -> Any:
@@ -53,121 +74,207 @@ def read_rows(tensor: Any, start: Any, count: int) -> Any:
         import jax
 
         return jax.lax.dynamic_slice_in_dim(tensor, start, count)
-    rows = tensor[start : start + count]
     if keras.backend.backend() == "tensorflow":
-        rows.set_shape((count, *tensor.shape[1:]))
-    return rows
+        import tensorflow as tf
+
+        rest = len(tensor.shape) - 1
+        return tf.slice(tensor, [start] + [0] * rest, [count] + [-1] * rest)
+    return tensor[start : start + count]
 
 
-def _scan_jax(
-    step: Step, carry: Any, inputs: Any, history: Any, reverse: bool
-) -> tuple[Any, Any, Any]:
+# --- JAX: lax.scan. The history is written in place.
+
+
+def _jax_scan(
+    step: Any, carry: Any, inputs: Tensors, history: Tensors
+) -> tuple[Any, Tensors, Tensors]:
     import jax
     from jax import numpy as jnp
 
-    length = jax.tree.leaves(inputs)[0].shape[0]
-    size = 0 if history is None else history.shape[0]
-    if history is not None:
-        # The whole history from the start: a row is written in place.
-        history = jnp.concatenate(
-            [history, jnp.zeros((length, *history.shape[1:]), history.dtype)]
-        )
+    length = next(iter(inputs.values())).shape[0]
+    size = {name: x.shape[0] for name, x in history.items()}
+    history = {
+        name: jnp.concatenate([x, jnp.zeros((length, *x.shape[1:]), x.dtype)])
+        for name, x in history.items()
+    }
 
     def body(state: Any, row: Any) -> tuple[Any, Any]:
         carry, history = state
         index, row = row
-        window = None
-        if history is not None:
-            window = jax.lax.dynamic_slice_in_dim(history, index, size)
+        window = {
+            name: jax.lax.dynamic_slice_in_dim(x, index, size[name])
+            for name, x in history.items()
+        }
         carry, outputs, new_row = step(index, carry, row, window)
-        if history is not None:
-            history = jax.lax.dynamic_update_index_in_dim(
-                history, new_row, index + size, 0
+        history = {
+            name: jax.lax.dynamic_update_index_in_dim(
+                x, new_row[name], index + size[name], 0
             )
+            for name, x in history.items()
+        }
         return (carry, history), outputs
 
     (carry, history), outputs = jax.lax.scan(
-        body, (carry, history), (jnp.arange(length), inputs), reverse=reverse
+        body, (carry, history), (jnp.arange(length), inputs)
     )
     return carry, outputs, history
 
 
-def _scan_torch(
-    step: Step, carry: Any, inputs: Any, history: Any, reverse: bool
-) -> tuple[Any, Any, Any]:
+def _jax_scan_back(
+    step: Any, carry: Any, inputs: Tensors, window_gradient: Any
+) -> tuple[Any, Tensors, Any]:
+    import jax
+    from jax import numpy as jnp
+
+    length = next(iter(inputs.values())).shape[0]
+
+    def body(state: Any, row: Any) -> tuple[Any, Any]:
+        carry, total = state
+        index, row = row
+        carry, outputs, added = step(index, carry, row, total[-1])
+        older = jnp.concatenate([jnp.zeros_like(total[:1]), total[:-1]])
+        return (carry, older + added), outputs
+
+    (carry, total), outputs = jax.lax.scan(
+        body,
+        (carry, window_gradient),
+        (jnp.arange(length), inputs),
+        reverse=True,
+    )
+    return carry, outputs, total
+
+
+# --- torch: a Python loop. History and gradient are written in place.
+
+
+def _torch_scan(
+    step: Any, carry: Any, inputs: Tensors, history: Tensors
+) -> tuple[Any, Tensors, Tensors]:
     import torch
 
-    length = len(keras.tree.flatten(inputs)[0])
-    size = 0 if history is None else len(history)
-    if history is not None:
-        history = torch.cat(
-            [history, history.new_empty((length, *history.shape[1:]))]
-        )
-    rows: list[Any] = [None] * length
-    for index in reversed(range(length)) if reverse else range(length):
-        row = keras.tree.map_structure(lambda x, i=index: x[i], inputs)
-        window = None if history is None else history[index : index + size]
+    columns = {name: x.unbind() for name, x in inputs.items()}
+    length = len(next(iter(columns.values())))
+    size = {name: len(x) for name, x in history.items()}
+    history = {
+        name: torch.cat([x, x.new_empty((length, *x.shape[1:]))])
+        for name, x in history.items()
+    }
+    found = []
+    for index in range(length):
+        row = {name: column[index] for name, column in columns.items()}
+        window = {
+            name: x[index : index + size[name]] for name, x in history.items()
+        }
         carry, outputs, new_row = step(index, carry, row, window)
-        if history is not None:
-            history[index + size] = new_row
-        rows[index] = outputs
-    stacked = [
-        torch.stack(column)
-        for column in zip(*map(keras.tree.flatten, rows), strict=True)
-    ]
-    return carry, keras.tree.pack_sequence_as(rows[0], stacked), history
+        for name, x in history.items():
+            x[index + size[name]] = new_row[name]
+        found.append(outputs)
+    return carry, _torch_stack(found), history
 
 
-def _scan_tensorflow(
-    step: Step, carry: Any, inputs: Any, history: Any, reverse: bool
-) -> tuple[Any, Any, Any]:
+def _torch_scan_back(
+    step: Any, carry: Any, inputs: Tensors, window_gradient: Any
+) -> tuple[Any, Tensors, Any]:
+    columns = {name: x.unbind() for name, x in inputs.items()}
+    length = len(next(iter(columns.values())))
+    size = len(window_gradient)
+    total = window_gradient.new_zeros(
+        (length + size, *window_gradient.shape[1:])
+    )
+    total[length:] = window_gradient
+    found = []
+    for index in reversed(range(length)):
+        row = {name: column[index] for name, column in columns.items()}
+        carry, outputs, added = step(index, carry, row, total[index + size])
+        total[index : index + size] += added
+        found.append(outputs)
+    return carry, _torch_stack(found[::-1]), total[:size]
+
+
+def _torch_stack(rows: list[Tensors]) -> Tensors:
+    import torch
+
+    return {name: torch.stack([r[name] for r in rows]) for name in rows[0]}
+
+
+# --- TensorFlow: while_loop. The window travels in the loop.
+
+
+def _tensorflow_scan(
+    step: Any, carry: Any, inputs: Tensors, history: Tensors
+) -> tuple[Any, Tensors, Tensors]:
     import tensorflow as tf
 
-    length = tf.shape(tf.nest.flatten(inputs)[0])[0]
+    def move(index: Any, carry: Any, window: Tensors) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        carry, outputs, new_row = step(index, carry, row, window)
+        window = {
+            name: tf.concat([x[1:], new_row[name][None]], axis=0)
+            for name, x in window.items()
+        }
+        return carry, {"outputs": outputs, "rows": new_row}, window
 
-    def run(index: Any, carry: Any, window: Any) -> Any:
-        row = tf.nest.map_structure(lambda x: x[index], inputs)
-        return step(index, carry, row, window)
+    carry, found, _ = _tensorflow_loop(move, carry, inputs, history, False)
+    history = {
+        name: tf.concat([x, found["rows"][name]], axis=0)
+        for name, x in history.items()
+    }
+    return carry, found["outputs"], history
 
+
+def _tensorflow_scan_back(
+    step: Any, carry: Any, inputs: Tensors, window_gradient: Any
+) -> tuple[Any, Tensors, Any]:
+    import tensorflow as tf
+
+    def move(index: Any, carry: Any, total: Any) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        carry, outputs, added = step(index, carry, row, total[-1])
+        older = tf.concat([tf.zeros_like(total[:1]), total[:-1]], axis=0)
+        return carry, outputs, older + added
+
+    return _tensorflow_loop(move, carry, inputs, window_gradient, True)
+
+
+def _tensorflow_loop(
+    move: Any, carry: Any, inputs: Tensors, state: Any, reverse: bool
+) -> tuple[Any, Any, Any]:
+    """Loop over `move(index, carry, state)`: carry, outputs, state."""
+    import tensorflow as tf
+
+    length = tf.shape(next(iter(inputs.values())))[0]
     # The structure of a step's outputs, from a graph that is never run.
-    traced = tf.function(lambda: run(0, carry, history), autograph=False)
-    _, outputs, new_row = traced.get_concrete_function().structured_outputs
+    traced = tf.function(lambda: move(0, carry, state)[1], autograph=False)
+    specs = traced.get_concrete_function().structured_outputs
     arrays = [
         tf.TensorArray(spec.dtype, length, element_shape=spec.shape)
-        for spec in tf.nest.flatten((outputs, new_row))
-        if spec is not None
+        for spec in tf.nest.flatten(specs)
     ]
 
-    def body(count: Any, carry: Any, window: Any, arrays: Any) -> Any:
+    def body(count: Any, carry: Any, state: Any, arrays: Any) -> Any:
         index = length - 1 - count if reverse else count
-        carry, outputs, new_row = run(index, carry, *(window or [None]))
-        columns = [
-            column
-            for column in tf.nest.flatten((outputs, new_row))
-            if column is not None
-        ]
+        carry, outputs, state = move(index, carry, state)
         arrays = [
             array.write(index, column)
-            for array, column in zip(arrays, columns, strict=True)
+            for array, column in zip(
+                arrays, tf.nest.flatten(outputs), strict=True
+            )
         ]
-        if window:
-            window = [tf.concat([window[0][1:], new_row[None]], axis=0)]
-        return count + 1, carry, window, arrays
+        return count + 1, carry, state, arrays
 
-    _, carry, _, arrays = tf.while_loop(
+    _, carry, state, arrays = tf.while_loop(
         lambda count, *_: count < length,
         body,
-        (0, carry, [] if history is None else [history], arrays),
+        (0, carry, state, arrays),
         maximum_iterations=length,
     )
-    columns = [array.stack() for array in arrays]
-    if history is not None:
-        history = tf.concat([history, columns.pop()], axis=0)
-    return carry, tf.nest.pack_sequence_as(outputs, columns), history
+    outputs = [array.stack() for array in arrays]
+    return carry, tf.nest.pack_sequence_as(specs, outputs), state
 
 
-_DRIVERS: dict[str, Callable[..., tuple[Any, Any, Any]]] = {
-    "jax": _scan_jax,
-    "tensorflow": _scan_tensorflow,
-    "torch": _scan_torch,
-}
+def _drivers() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return {
+        "jax": (_jax_scan, _jax_scan_back),
+        "tensorflow": (_tensorflow_scan, _tensorflow_scan_back),
+        "torch": (_torch_scan, _torch_scan_back),
+    }[keras.backend.backend()]

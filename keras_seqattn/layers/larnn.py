@@ -267,13 +267,14 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
             if mask is not None:
                 inputs = inputs * mask
             self.get_recurrent_dropout_mask(states[0])
-        w, settings = self.tensors(training), self.settings()
+        settings = self.settings()
+        w = sequence.with_constants(self.tensors(training), settings)
         inputs = at_least_float32(inputs)
         hidden, cell, window, empty = self.unpack(states)
         done = sequence.step(
             w,
             settings,
-            inputs,
+            sequence.drive(w, inputs),
             hidden,
             cell,
             sequence.finish_rows(w, settings, window),
@@ -570,7 +571,7 @@ class LARNN(keras.layers.RNN):
             inputs,
             hidden,
             carried,
-            sequence.finish_rows(w, settings, window),
+            sequence.finish_rows(w, settings, window)["value"],
             empty,
             weight,
             return_attention_scores,

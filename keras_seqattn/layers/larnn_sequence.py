@@ -10,7 +10,6 @@ grows with time * units, not with time * window * units; and it leaves the
 weights' gradients to products over all steps at once.
 """
 
-import functools
 from typing import Any
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from keras import ops
 
 from keras_seqattn.scan import read_rows
 from keras_seqattn.scan import scan
+from keras_seqattn.scan import scan_back
 
 Tensors = dict[str, Any]
 NORMS = ("cell", "hidden", "attention", "key_value")
@@ -45,15 +45,10 @@ class Settings(NamedTuple):
         return self.normalization if self.activation else None
 
     @property
-    def rows_are_final(self) -> bool:
-        """Whether a row looks the same from every step, positions aside."""
-        return not self.positions
-
-    @property
     def window_norm(self) -> str | None:
         """The normalization that depends on the window a row is in."""
         norm = self.key_value_norm
-        return None if norm == "layer" and self.rows_are_final else norm
+        return None if norm == "layer" and not self.positions else norm
 
 
 def position_features(window_size: int) -> np.ndarray:
@@ -80,20 +75,15 @@ def _elu_slope(value: Any) -> Any:
     return ops.minimum(value, 0) + 1
 
 
-def _activate(settings: Settings, x: Any) -> Any:
-    return ops.elu(x) if settings.activation else x
+def _join(*tensors: Any) -> Any:
+    return ops.concatenate(tensors, axis=-1)
 
 
-@functools.lru_cache
-def _head_sum_matrix(units: int, num_heads: int, copies: int) -> np.ndarray:
-    """Matrix (copies * units, copies * num_heads) that sums within heads."""
-    width = units // num_heads
-    return np.repeat(np.eye(copies * num_heads), width, axis=0)
-
-
-def _head_sums(settings: Settings, like: Any, copies: int = 1) -> Any:
-    matrix = _head_sum_matrix(settings.units, settings.num_heads, copies)
-    return ops.convert_to_tensor(matrix, like.dtype)
+def _softmax_over_slots(scores: Any) -> Any:
+    # ops.softmax warns of a window of one cell, which is a proper one.
+    if scores.shape[0] == 1:
+        return ops.exp(scores - scores)
+    return ops.softmax(scores, axis=0)
 
 
 def _standardize(
@@ -154,20 +144,26 @@ def _moving(w: Tensors, name: str) -> tuple[Any, Any] | None:
     return w[f"{name}_mean"], w[f"{name}_variance"]
 
 
+def _moving(w: Tensors, name: str) -> tuple[Any, Any] | None:
+    if f"{name}_mean" not in w:
+        return None
+    return w[f"{name}_mean"], w[f"{name}_variance"]
+
+
 def _normalize(
     w: Tensors,
     settings: Settings,
     name: str,
     x: Any,
     weight: Any,
-    statistics: list[Any],
+    statistics: Tensors,
 ) -> Any:
     if settings.normalization is None:
         return x
     hat, _, mean, variance = _standardize(
         settings, x, (0,), weight, _moving(w, name)
     )
-    statistics += [mean, variance]
+    statistics |= {f"{name}_mean": mean, f"{name}_variance": variance}
     return hat * w[f"{name}_gamma"] + w[f"{name}_beta"]
 
 
@@ -180,153 +176,173 @@ def _flat(settings: Settings, x: Any) -> Any:
     return ops.reshape(x, (*ops.shape(x)[:-2], 2 * settings.units))
 
 
-def _affine(w: Tensors, settings: Settings, hat: Any) -> Any:
+def _key_value_affine(w: Tensors, settings: Settings, hat: Any) -> Any:
     return _flat(settings, hat * w["key_value_gamma"] + w["key_value_beta"])
 
 
-def finish_rows(w: Tensors, settings: Settings, rows: Any) -> Any:
-    """What every step sees of projected cells, if it sees the same."""
-    if not settings.rows_are_final:
-        return rows
-    rows = _activate(settings, rows + w["row_bias"])
-    if settings.key_value_norm != "layer":
-        return rows
-    hat, *_ = _standardize(settings, _pairs(settings, rows), (), None, None)
-    return _affine(w, settings, hat)
+def with_constants(w: Tensors, settings: Settings) -> Tensors:
+    """Add to the weights what every step needs and no step changes."""
+    units, heads = settings.units, settings.num_heads
+    like = w["bias"]
+
+    def constant(value: Any) -> Any:
+        return ops.convert_to_tensor(value, like.dtype)
+
+    # Sums within heads, and its transpose, which repeats for each head, are
+    # products with a block matrix: the fastest form on all backends.
+    blocks = np.repeat(np.eye(heads), units // heads, axis=0)
+    double = np.repeat(np.eye(2 * heads), units // heads, axis=0)
+    w = {
+        **w,
+        "head_sums": constant(blocks),
+        "score_sums": constant(blocks * (units // heads) ** -0.5),
+        "repeat": constant(blocks.T),
+        "double_sums": constant(double),
+        "double_repeat": constant(double.T),
+    }
+    if settings.positions and settings.activation:
+        bias = w["position_bias"]
+        w |= {
+            "one": constant(1.0),
+            "minus_one": constant(-1.0),
+            "position_exp": ops.exp(ops.clip(bias, -80, 80)),
+            "position_less_one": bias - 1,
+        }
+    return w
 
 
-def _activated_window(w: Tensors, settings: Settings, window: Any) -> Any:
-    if settings.rows_are_final:
-        return window
-    return _activate(settings, window + w["position_bias"])
+def finish_rows(w: Tensors, settings: Settings, rows: Any) -> Tensors:
+    """Return what the steps read of projected cells (..., 2 * units)."""
+    if settings.positions:
+        if settings.activation:
+            return {"value": rows, "exp": ops.exp(rows)}
+        return {"value": rows}
+    # Every step sees the same: activated, and normalized by itself.
+    rows = rows + w["row_bias"]
+    if settings.activation:
+        rows = ops.elu(rows)
+    if settings.key_value_norm == "layer":
+        hat, *_ = _standardize(
+            settings, _pairs(settings, rows), (), None, None
+        )
+        rows = _key_value_affine(w, settings, hat)
+    return {"value": rows}
 
 
-def _keys_and_values(
-    w: Tensors, settings: Settings, window: Any, weight: Any, statistics: Any
-) -> Any:
-    window = _activated_window(w, settings, window)
-    if settings.window_norm is None:
-        if settings.normalization is not None:
-            statistics += [None, None]
-        return window
-    hat, _, mean, variance = _standardize(
-        settings,
-        _pairs(settings, window),
-        (0, 1),
-        weight,
-        _moving(w, "key_value"),
-    )
-    statistics += [mean, variance]
-    return _affine(w, settings, hat)
+def _activated_window(
+    w: Tensors, settings: Settings, window: Tensors
+) -> tuple[Any, Any]:
+    """The window's keys and values, and the slope of their activation.
 
-
-def attend(
-    w: Tensors, settings: Settings, query: Any, keys_values: Any, empty: Any
-) -> tuple[Any, Any, Any]:
-    """Attention of one query over a window.
-
-    Args:
-        w: Weights.
-        settings: Settings.
-        query: (batch, units).
-        keys_values: (window, batch, 2 * units).
-        empty: (window, batch or 1, 1), 0, or `EMPTY` where no cell is.
-
-    Returns:
-        The attended values (batch, units), the attention scores as applied
-        (window, batch, heads), and the log of the scores' sum (batch, heads).
+    With positions elu(a + p) = max(a + p - 1, -1) + min(exp(a) exp(p), 1),
+    where exp(a) is known since the row was made. The second term is the
+    slope. (So a and p must stay below 80, where float32's exp ends at 88.)
     """
-    units = settings.units
-    sums = _head_sums(settings, query)
-    query = query * (units // settings.num_heads) ** -0.5
-    scores = ops.matmul(keys_values[..., :units] * query, sums) + empty
-    top = ops.max(scores, axis=0)
-    scores = ops.exp(scores - top)
-    total = ops.sum(scores, axis=0)
-    scores = scores / total
-    kept = scores * w["attention_mask"] if "attention_mask" in w else scores
-    values = keys_values[..., units:] * ops.matmul(kept, ops.transpose(sums))
-    return ops.sum(values, axis=0), kept, top + ops.log(total)
+    if not settings.positions:
+        return window["value"], None
+    if not settings.activation:
+        return window["value"] + w["position_bias"], None
+    slope = ops.minimum(window["exp"] * w["position_exp"], w["one"])
+    above = ops.maximum(
+        window["value"] + w["position_less_one"], w["minus_one"]
+    )
+    return above + slope, slope
 
 
 class Step(NamedTuple):
-    """What a step computes; the last four are kept for the gradient."""
+    """What a step computes."""
 
     hidden: Any
     cell: Any
-    row: Any
-    scores: Any
-    gates: Any
-    query: Any
-    attended: Any
-    projected: Any
-    log_sum: Any
-    statistics: list[Any]
+    row: Any  # The cell's projection.
+    scores: Any  # As applied: after dropout.
+    saved: Tensors  # For the gradient.
+    statistics: Tensors  # Of normalizations.
+
+
+def drive(w: Tensors, inputs: Any) -> Any:
+    """What the inputs contribute to gates and query."""
+    return inputs @ w["input_kernel"] + w["bias"]
 
 
 def step(
     w: Tensors,
     settings: Settings,
-    inputs: Any,
+    driven: Any,
     hidden: Any,
     cell: Any,
-    window: Any,
+    window: Tensors,
     empty: Any,
     weight: Any = None,
 ) -> Step:
-    """One step, from the state before it and the projected past cells.
+    """One step, from the state before it.
 
-    `weight` (batch, 1) says which sequences count in batch statistics.
+    Args:
+        w: Weights, from `with_constants`.
+        settings: Settings.
+        driven: (batch, 5 * units), from `drive`.
+        hidden, cell: (batch, units).
+        window: (window, batch, ...), from `finish_rows`.
+        empty: (window, batch or 1, 1), 0, or `EMPTY` where no cell is.
+        weight: (batch, 1), which sequences count in batch statistics.
     """
     units = settings.units
-    statistics: list[Any] = []
+    statistics: Tensors = {}
     if "hidden_mask" in w:
         hidden = hidden * w["hidden_mask"]
-    u = (
-        ops.matmul(inputs, w["input_kernel"])
-        + ops.matmul(hidden, w["state_kernel"])
-        + w["bias"]
-    )
+    u = driven + hidden @ w["state_kernel"]
     query = ops.elu(u[:, 4 * units :])
-    slot_weight = None
-    if settings.batch_statistics:
-        slot_weight = ops.cast(empty == 0, u.dtype) * weight
-        slot_weight = ops.expand_dims(slot_weight, -1)
-    keys_values = _keys_and_values(
-        w, settings, window, slot_weight, statistics
+
+    keys_values, _ = _activated_window(w, settings, window)
+    if settings.window_norm is not None:
+        hat, _, mean, variance = _standardize(
+            settings,
+            _pairs(settings, keys_values),
+            (0, 1),
+            _slot_weight(settings, empty, weight),
+            _moving(w, "key_value"),
+        )
+        statistics |= {"key_value_mean": mean, "key_value_variance": variance}
+        keys_values = _key_value_affine(w, settings, hat)
+    scores = (keys_values[..., :units] * query) @ w["score_sums"]
+    scores = _softmax_over_slots(scores + empty)
+    if "attention_mask" in w:
+        scores = scores * w["attention_mask"]
+    attended = ops.sum(
+        (scores @ w["repeat"]) * keys_values[..., units:], axis=0
     )
-    attended, scores, log_sum = attend(w, settings, query, keys_values, empty)
-    projected = ops.elu(
-        ops.matmul(attended, w["output_kernel"]) + w["output_bias"]
-    )
+
+    projected = ops.elu(attended @ w["output_kernel"] + w["output_bias"])
     attention = _normalize(
         w, settings, "attention", projected, weight, statistics
     )
-    g = u[:, : 4 * units] + ops.matmul(attention, w["attention_kernel"])
-    candidate = ops.tanh(g[:, :units])
-    others = ops.sigmoid(g[:, units:])
-    forget, write, read = (
-        others[:, i * units : (i + 1) * units] for i in range(3)
-    )
+    gates = u[:, : 4 * units] + attention @ w["attention_kernel"]
+    candidate = ops.tanh(gates[:, :units])
+    gates = ops.sigmoid(gates[:, units:])
+    forget = gates[:, :units]
+    write = gates[:, units : 2 * units]
+    read = gates[:, 2 * units :]
     cell = candidate * write + cell * forget
     cell = _normalize(w, settings, "cell", cell, weight, statistics)
     hidden = _normalize(
         w, settings, "hidden", read * ops.elu(cell), weight, statistics
     )
-    row = ops.matmul(cell, w["key_value_kernel"])
-    gates = ops.concatenate([candidate, others], axis=1)
-    return Step(
-        hidden,
-        cell,
-        row,
-        scores,
-        gates,
-        query,
-        attended,
-        projected,
-        log_sum,
-        statistics,
-    )
+    saved = {
+        "candidate": candidate,
+        "gates": gates,
+        "query": query,
+        "attended": attended,
+        "projected": projected,
+    }
+    row = cell @ w["key_value_kernel"]
+    return Step(hidden, cell, row, scores, saved, statistics)
+
+
+def _slot_weight(settings: Settings, empty: Any, weight: Any) -> Any:
+    """(window, batch, 1, 1), which slots count in batch statistics."""
+    if not settings.batch_statistics:
+        return None
+    return ops.expand_dims(ops.cast(empty == 0, weight.dtype) * weight, -1)
 
 
 # --- The sequence.
@@ -350,9 +366,9 @@ def run_sequence(
         settings: Settings.
         inputs: (time, batch, features).
         hidden, cell: (batch, units), the state before the first step.
-        window: (window, batch, 2 * units), the projected cells before the
-            first step, as `finish_rows` gives them.
-        empty: (time + window, batch or 1, 1), 0, or `EMPTY` for the slots
+        window: (window, batch, 2 * units), the projected cells before it, as
+            `finish_rows` gives their value.
+        empty: (window + time, batch or 1, 1), 0, or `EMPTY` for the slots
             that hold no cell.
         weight: (time, batch, 1), which steps count in batch statistics.
         return_scores: Whether to return the attention scores.
@@ -360,8 +376,8 @@ def run_sequence(
     Returns:
         Hidden and cell states (time, batch, units); the attention scores
         (time, batch, window * heads), through which no gradient flows, or
-        `None`; and for batch statistics their means and variances by name,
-        (time, features), or `None`.
+        `None`; and for batch statistics the means and variances of each
+        step by name, or `None`.
     """
     names = sorted(w)
     if weight is None:
@@ -369,41 +385,41 @@ def run_sequence(
     batch = ops.shape(inputs)[1]
     units = settings.units
 
+    # One output, tensors alone as arguments: what is portable.
     @ops.custom_gradient
     def run(*tensors: Any) -> Any:
-        inputs, hidden, cell, window, empty, weight, *values = tensors
-        weights = dict(zip(names, values, strict=True))
+        *state, empty, weight = tensors[:6]
+        weights = with_constants(
+            dict(zip(names, tensors[6:], strict=True)), settings
+        )
         packed, saved = _forward(
-            weights,
-            settings,
-            inputs,
-            hidden,
-            cell,
-            window,
-            empty,
-            weight,
-            return_scores,
+            weights, settings, state, empty, weight, return_scores
         )
 
-        def gradient(*_: Any, upstream: Any = None) -> Any:
+        def gradient(*arguments: Any, upstream: Any = None) -> Any:
             if upstream is None:
-                (upstream,) = _
-            found = _backward(
+                (upstream,) = arguments
+            upstream = upstream[:, :batch]
+            by_state, by_weight = _backward(
                 weights,
                 settings,
-                inputs,
-                hidden,
-                cell,
+                state,
                 empty,
                 weight,
                 saved,
-                upstream[:, :batch, : 2 * units],
+                upstream[..., :units],
+                upstream[..., units : 2 * units],
             )
             return (
-                *found[:4],
+                *by_state,
                 ops.zeros_like(empty),
                 ops.zeros_like(weight),
-                *(found[4].get(n, 0 * weights[n]) for n in names),
+                *(
+                    by_weight[name]
+                    if name in by_weight
+                    else ops.zeros_like(weights[name])
+                    for name in names
+                ),
             )
 
         return packed, gradient
@@ -417,14 +433,10 @@ def run_sequence(
     if settings.batch_statistics:
         rows = ops.stop_gradient(packed[:, batch:])
         statistics = {
-            "attention_mean": rows[:, 0, :units],
-            "attention_variance": rows[:, 0, units : 2 * units],
-            "cell_mean": rows[:, 1, :units],
-            "cell_variance": rows[:, 1, units : 2 * units],
-            "hidden_mean": rows[:, 2, :units],
-            "hidden_variance": rows[:, 2, units : 2 * units],
-            "key_value_mean": _pairs(settings, rows[:, 3, : 2 * units]),
-            "key_value_variance": _pairs(settings, rows[:, 4, : 2 * units]),
+            name: _pairs(settings, rows[:, i, : 2 * units])
+            if name.startswith("key_value")
+            else rows[:, i, :units]
+            for i, name in enumerate(_statistics_names(settings))
         }
     return (
         states[..., :units],
@@ -434,45 +446,62 @@ def run_sequence(
     )
 
 
+def _statistics_names(settings: Settings) -> list[str]:
+    return [
+        f"{name}_{kind}"
+        for name in NORMS
+        if name != "key_value" or settings.key_value_norm
+        for kind in ("mean", "variance")
+    ]
+
+
 def _forward(
     w: Tensors,
     settings: Settings,
-    inputs: Any,
-    hidden: Any,
-    cell: Any,
-    window: Any,
+    state: Any,
     empty: Any,
     weight: Any,
     return_scores: bool,
 ) -> tuple[Any, Tensors]:
+    """Return the packed outputs, and what the gradient needs."""
+    inputs, hidden, cell, window = state
     size = window.shape[0]
+    history = {"value": window}
+    if settings.positions and settings.activation:
+        history["exp"] = ops.exp(window)
+    # In one product before the loop; XLA is faster without it where there
+    # are few features, as the result need not go through memory.
+    hoisted = (
+        keras.backend.backend() != "jax" or inputs.shape[-1] > settings.units
+    )
+    rows = {"inputs": drive(w, inputs) if hoisted else inputs}
+    if settings.batch_statistics:
+        rows["weight"] = weight
 
-    def body(index: Any, carry: Any, row: Any, window: Any) -> Any:
-        x, weight = row
+    def body(index: Any, carry: Any, row: Tensors, window: Tensors) -> Any:
         done = step(
             w,
             settings,
-            x,
+            row["inputs"] if hoisted else drive(w, row["inputs"]),
             *carry,
             window,
             read_rows(empty, index, size),
-            weight,
+            row.get("weight"),
         )
-        outputs = {
-            "hidden": done.hidden,
-            "cell": done.cell,
-            "gates": done.gates,
-            "query": done.query,
-            "attended": done.attended,
-            "projected": done.projected,
-            "log_sum": done.log_sum,
-        }
+        outputs = {"hidden": done.hidden, "cell": done.cell, **done.saved}
         if settings.batch_statistics:
-            outputs["statistics"] = _pack_statistics(settings, done.statistics)
+            # Below the sequences, a row of 2 * units for each statistic.
+            outputs["statistics"] = ops.concatenate(
+                [
+                    _widened(settings, done.statistics[name])
+                    for name in _statistics_names(settings)
+                ],
+                axis=0,
+            )
         if return_scores:
-            scores = ops.transpose(done.scores, (1, 0, 2))
             outputs["scores"] = ops.reshape(
-                scores, (-1, size * settings.num_heads)
+                ops.transpose(done.scores, (1, 0, 2)),
+                (-1, size * settings.num_heads),
             )
         return (
             (done.hidden, done.cell),
@@ -480,83 +509,71 @@ def _forward(
             finish_rows(w, settings, done.row),
         )
 
-    _, saved, history = scan(body, (hidden, cell), (inputs, weight), window)
-    columns = [saved["hidden"], saved["cell"]]
+    _, saved, saved["history"] = scan(body, (hidden, cell), rows, history)
+    packed = _join(saved["hidden"], saved["cell"])
     if return_scores:
-        columns.append(saved.pop("scores"))
-    packed = ops.concatenate(columns, axis=-1)
+        packed = _join(packed, saved.pop("scores"))
     if settings.batch_statistics:
-        rows = saved.pop("statistics")
-        if return_scores:
-            rows = ops.pad(
-                rows, ((0, 0), (0, 0), (0, packed.shape[-1] - rows.shape[-1]))
-            )
-        packed = ops.concatenate([packed, rows], axis=1)
-    return packed, {**saved, "history": history, "size": size}
+        statistics = saved.pop("statistics")
+        missing = packed.shape[-1] - statistics.shape[-1]
+        packed = ops.concatenate(
+            [packed, ops.pad(statistics, ((0, 0), (0, 0), (0, missing)))],
+            axis=1,
+        )
+    return packed, saved
 
 
-def _pack_statistics(settings: Settings, statistics: list[Any]) -> Any:
-    """In the order of computation: key_value, attention, cell, hidden."""
-    units = settings.units
-    pairs, rest = statistics[:2], statistics[2:]
-    rows = [
-        ops.concatenate([rest[i], rest[i + 1]], axis=-1) for i in (0, 2, 4)
-    ]
-    rows += [
-        ops.zeros_like(rows[0])
-        if pair is None
-        else ops.reshape(pair, (1, 2 * units))
-        for pair in pairs
-    ]
-    return ops.concatenate(rows, axis=0)
+def _widened(settings: Settings, x: Any) -> Any:
+    x = ops.reshape(x, (1, -1))
+    return x if x.shape[-1] == 2 * settings.units else _join(x, 0 * x)
 
 
 def _backward(
     w: Tensors,
     settings: Settings,
-    inputs: Any,
-    hidden: Any,
-    cell: Any,
+    state: Any,
     empty: Any,
     weight: Any,
     saved: Tensors,
-    upstream: Any,
-) -> tuple[Any, Any, Any, Any, Tensors]:
-    """Return gradients of inputs, hidden, cell, window and the weights."""
+    upstream_hidden: Any,
+    upstream_cell: Any,
+) -> tuple[tuple[Any, ...], Tensors]:
+    """Return the gradients of the state, in order, and of the weights."""
+    inputs, hidden, cell, window = state
     units, heads = settings.units, settings.num_heads
-    history = saved["history"]
-    size = saved["size"]
     norm = settings.normalization
+    size = window.shape[0]
     scale = (units // heads) ** -0.5
+    history = saved["history"]
+
+    # --- What follows from the forward pass alone, for all steps at once.
     hidden_before = ops.concatenate([hidden[None], saved["hidden"][:-1]])
     if "hidden_mask" in w:
         hidden_before = hidden_before * w["hidden_mask"]
     cell_before = ops.concatenate([cell[None], saved["cell"][:-1]])
-    gates = saved["gates"]
-    candidate, forget, write, read = (
-        gates[..., i * units : (i + 1) * units] for i in range(4)
-    )
+    candidate, gates = saved["candidate"], saved["gates"]
+    forget = gates[..., :units]
+    write = gates[..., units : 2 * units]
+    read = gates[..., 2 * units :]
     squashed = ops.elu(saved["cell"])
-    # What follows from the forward pass alone is computed for all steps.
     rows = {
-        "query": saved["query"],
+        "query": saved["query"] * scale,
+        "query_slope": _elu_slope(saved["query"]) * scale,
         "attended": saved["attended"],
-        "log_sum": saved["log_sum"],
+        "projected_slope": _elu_slope(saved["projected"]),
         "forget": forget,
-        "gate_slopes": ops.concatenate(
-            [
-                write * (1 - candidate * candidate),
-                cell_before * forget * (1 - forget),
-                candidate * write * (1 - write),
-                squashed * read * (1 - read),
-            ],
-            axis=-1,
+        "gate_slopes": _join(
+            write * (1 - candidate * candidate),
+            cell_before * forget * (1 - forget),
+            candidate * write * (1 - write),
+            squashed * read * (1 - read),
         ),
         "read_slope": read * _elu_slope(squashed),
-        "projected_slope": _elu_slope(saved["projected"]),
-        "upstream": upstream,
-        "weight": weight,
+        "hidden": upstream_hidden,
+        "cell": upstream_cell,
     }
+    if settings.batch_statistics:
+        rows["weight"] = weight
     if norm is not None:
         for name, value in (
             ("cell", candidate * write + cell_before * forget),
@@ -567,28 +584,20 @@ def _backward(
                 settings, value, (1,), weight, _moving(w, name)
             )
             rows[f"{name}_hat"] = hat
-            rows[f"{name}_scale"] = factor + ops.zeros_like(hat[:, :1, :1])
-    if settings.rows_are_final and settings.activation:
+            rows[f"{name}_scale"] = factor + 0 * hat[:, :1, :1]
+    if settings.activation and not settings.positions:
         activated = ops.elu(
-            ops.matmul(saved["cell"], w["key_value_kernel"]) + w["row_bias"]
+            saved["cell"] @ w["key_value_kernel"] + w["row_bias"]
         )
         rows["row_slope"] = _elu_slope(activated)
         if settings.key_value_norm == "layer":
             rows["row_hat"], rows["row_scale"], *_ = _standardize(
                 settings, _pairs(settings, activated), (), None, None
             )
-    transposed = {
-        name: ops.transpose(w[name])
-        for name in (
-            "attention_kernel",
-            "output_kernel",
-            "state_kernel",
-            "key_value_kernel",
-        )
-    }
-    sums = _head_sums(settings, hidden, 2)
-    spread = ops.transpose(sums)
-    head_sums = _head_sums(settings, hidden)
+    to_attention = ops.transpose(w["attention_kernel"])
+    to_attended = ops.transpose(w["output_kernel"])
+    to_hidden = ops.transpose(w["state_kernel"])
+    to_cell = ops.transpose(w["key_value_kernel"])
 
     def denormalize(name: str, d: Any, row: Tensors) -> Any:
         if norm is None:
@@ -599,133 +608,113 @@ def _backward(
             row[f"{name}_hat"],
             row[f"{name}_scale"],
             (0,),
-            row["weight"],
+            row.get("weight"),
         )
 
-    def body(index: Any, carry: Any, row: Tensors, _: Any) -> Any:
-        d_hidden, d_cell, d_window, totals = carry
-        outputs = {}
-        # The newest row of the next step's window is this step's: complete.
-        d_row, totals = _row_gradient(
-            w, settings, d_window[-1], row, totals
-        )
-        d_hidden = d_hidden + row["upstream"][:, :units]
-        d_cell = (
-            d_cell
-            + row["upstream"][:, units:]
-            + ops.matmul(d_row, transposed["key_value_kernel"])
-        )
+    # --- One step back.
+    def body(index: Any, carry: Any, row: Tensors, d_row: Any) -> Any:
+        d_hidden, d_cell, totals = carry
+        if not settings.positions:
+            d_row, totals = _row_gradient(w, settings, d_row, row, totals)
+        d_hidden = d_hidden + row["hidden"]
+        d_cell = d_cell + row["cell"] + d_row @ to_cell
         d_read = denormalize("hidden", d_hidden, row)
         d_cell = d_cell + d_read * row["read_slope"]
         d_sum = denormalize("cell", d_cell, row)
-        d_gates = (
-            ops.concatenate([d_sum, d_sum, d_sum, d_read], axis=1)
-            * row["gate_slopes"]
-        )
-        d_attention = ops.matmul(d_gates, transposed["attention_kernel"])
-        d_projected = (
-            denormalize("attention", d_attention, row)
-            * row["projected_slope"]
-        )
-        d_attended = ops.matmul(d_projected, transposed["output_kernel"])
-        # Attention, recomputed: scores and their gradients in one product.
+        d_gates = _join(d_sum, d_sum, d_sum, d_read) * row["gate_slopes"]
+        d_attention = d_gates @ to_attention
+        d_projected = denormalize("attention", d_attention, row)
+        d_projected = d_projected * row["projected_slope"]
+        d_attended = d_projected @ to_attended
+
+        # Attention, recomputed. Keys go with the query as values go with the
+        # gradient of what they were summed to: both in one product.
         slots = read_rows(empty, index, size)
-        window = read_rows(history, index, size)
-        activated = _activated_window(w, settings, window)
-        keys_values = activated
+        keys_values, slope = _activated_window(
+            w,
+            settings,
+            {name: read_rows(x, index, size) for name, x in history.items()},
+        )
         if settings.window_norm is not None:
-            slot_weight = ops.cast(slots == 0, d_cell.dtype) * row["weight"]
-            slot_weight = ops.expand_dims(slot_weight, -1)
+            slot_weight = _slot_weight(settings, slots, row.get("weight"))
             hat, factor, *_ = _standardize(
                 settings,
-                _pairs(settings, activated),
+                _pairs(settings, keys_values),
                 (0, 1),
                 slot_weight,
                 _moving(w, "key_value"),
             )
-            keys_values = _affine(w, settings, hat)
-        pair = ops.concatenate([row["query"] * scale, d_attended], axis=1)
-        both = ops.matmul(keys_values * pair, sums)
-        scores = ops.exp(both[..., :heads] + slots - row["log_sum"])
+            keys_values = _key_value_affine(w, settings, hat)
+        partners = _join(row["query"], d_attended)
+        both = (keys_values * partners) @ w["double_sums"]
+        scores = _softmax_over_slots(both[..., :heads] + slots)
+        mean = (row["attended"] * d_attended) @ w["head_sums"]
         d_scores = both[..., heads:]
-        kept = scores
         if "attention_mask" in w:
             kept = scores * w["attention_mask"]
-        mean = ops.matmul(row["attended"] * d_attended, head_sums)
-        d_scores = kept * d_scores - scores * mean
-        both = ops.matmul(
-            ops.concatenate([d_scores, kept], axis=-1), spread
-        )
-        d_query = scale * ops.sum(
-            both[..., :units] * keys_values[..., :units], axis=0
-        )
-        d_slots = both * pair
+            d_scores = kept * d_scores - scores * mean
+        else:
+            kept = scores
+            d_scores = scores * (d_scores - mean)
+        both = _join(d_scores, kept) @ w["double_repeat"]
+        d_query = ops.sum(both[..., :units] * keys_values[..., :units], axis=0)
+        d_window = both * partners
         if settings.window_norm is not None:
-            d_pairs = _pairs(settings, d_slots)
+            pairs = _pairs(settings, d_window)
             totals = {
                 **totals,
-                "gamma": totals["gamma"] + ops.sum(d_pairs * hat, (0, 1)),
-                "beta": totals["beta"] + ops.sum(d_pairs, (0, 1)),
+                "gamma": totals["gamma"] + ops.sum(pairs * hat, axis=(0, 1)),
+                "beta": totals["beta"] + ops.sum(pairs, axis=(0, 1)),
             }
-            d_slots = _flat(
+            d_window = _flat(
                 settings,
                 _standardize_gradient(
                     settings,
-                    d_pairs * w["key_value_gamma"],
+                    pairs * w["key_value_gamma"],
                     hat,
                     factor,
                     (0, 1),
                     slot_weight,
                 ),
             )
-        if not settings.rows_are_final:
-            if settings.activation:
-                d_slots = d_slots * _elu_slope(activated)
+        if slope is not None:
+            d_window = d_window * slope
+        if settings.positions:
             totals = {
                 **totals,
-                "position": totals["position"] + ops.sum(d_slots, axis=1),
+                "position": totals["position"] + ops.sum(d_window, axis=1),
             }
-        d_window = d_slots + ops.concatenate(
-            [ops.zeros_like(d_window[:1]), d_window[:-1]]
-        )
-        d_u = ops.concatenate(
-            [d_gates, d_query * _elu_slope(row["query"])], axis=1
-        )
+
+        d_u = _join(d_gates, d_query * row["query_slope"])
         outputs = {"u": d_u, "projected": d_projected, "row": d_row}
         if norm is not None:
-            outputs["cell"] = d_cell
-            outputs["hidden"] = d_hidden
-            outputs["attention"] = d_attention
-        d_hidden = ops.matmul(d_u, transposed["state_kernel"])
+            outputs |= {
+                "cell": d_cell,
+                "hidden": d_hidden,
+                "attention": d_attention,
+            }
+        d_hidden = d_u @ to_hidden
         if "hidden_mask" in w:
             d_hidden = d_hidden * w["hidden_mask"]
-        return (
-            (d_hidden, d_sum * row["forget"], d_window, totals),
-            outputs,
-            None,
-        )
+        return (d_hidden, d_sum * row["forget"], totals), outputs, d_window
 
     totals: Tensors = {}
     if settings.positions:
-        totals["position"] = ops.zeros_like(w["position_bias"][:, 0])
+        totals["position"] = ops.zeros_like(window[:, 0])
     if settings.key_value_norm is not None:
-        totals["gamma"] = ops.zeros_like(_pairs(settings, history[0, 0]))
-        totals["beta"] = totals["gamma"]
-    (d_hidden, d_cell, d_window, totals), d, _ = scan(
+        totals["gamma"] = ops.zeros_like(_pairs(settings, window[0, 0]))
+        totals["beta"] = ops.zeros_like(totals["gamma"])
+    (d_hidden, d_cell, totals), d, d_window = scan_back(
         body,
-        (
-            ops.zeros_like(hidden),
-            ops.zeros_like(cell),
-            ops.zeros_like(history[:size]),
-            totals,
-        ),
+        (ops.zeros_like(hidden), ops.zeros_like(cell), totals),
         rows,
-        reverse=True,
+        ops.zeros_like(window),
     )
 
+    # --- The weights, over all steps at once.
     def product(a: Any, b: Any) -> Any:
         a = ops.reshape(a, (-1, a.shape[-1]))
-        return ops.matmul(ops.transpose(a), ops.reshape(b, (-1, b.shape[-1])))
+        return ops.transpose(a) @ ops.reshape(b, (-1, b.shape[-1]))
 
     attention = saved["projected"]
     if norm is not None:
@@ -747,27 +736,27 @@ def _backward(
         found["row_bias"] = ops.sum(d["row"], axis=(0, 1))
     if norm is not None:
         for name in ("cell", "hidden", "attention"):
-            found[f"{name}_gamma"] = ops.sum(d[name] * rows[f"{name}_hat"], (0, 1))
-            found[f"{name}_beta"] = ops.sum(d[name], (0, 1))
+            found[f"{name}_gamma"] = ops.sum(
+                d[name] * rows[f"{name}_hat"], axis=(0, 1)
+            )
+            found[f"{name}_beta"] = ops.sum(d[name], axis=(0, 1))
     if settings.key_value_norm is not None:
         found["key_value_gamma"] = ops.sum(totals["gamma"], axis=0)
         found["key_value_beta"] = ops.sum(totals["beta"], axis=0)
-    d_inputs = ops.matmul(d["u"], ops.transpose(w["input_kernel"]))
-    return d_inputs, d_hidden, d_cell, d_window, found
+    d_inputs = d["u"] @ ops.transpose(w["input_kernel"])
+    return (d_inputs, d_hidden, d_cell, d_window), found
 
 
 def _row_gradient(
     w: Tensors, settings: Settings, d: Any, row: Tensors, totals: Tensors
 ) -> tuple[Any, Tensors]:
-    """The gradient of `finish_rows` at one step's row."""
-    if not settings.rows_are_final:
-        return d, totals
+    """The gradient of `finish_rows`, without positions, at one row."""
     if settings.key_value_norm == "layer":
         pairs = _pairs(settings, d)
         totals = {
             **totals,
-            "gamma": totals["gamma"] + ops.sum(pairs * row["row_hat"], 0),
-            "beta": totals["beta"] + ops.sum(pairs, 0),
+            "gamma": totals["gamma"] + ops.sum(pairs * row["row_hat"], axis=0),
+            "beta": totals["beta"] + ops.sum(pairs, axis=0),
         }
         d = _flat(
             settings,
