@@ -77,8 +77,9 @@ def read_rows(tensor: Any, start: Any, count: int) -> Any:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        rest = len(tensor.shape) - 1
-        return tf.slice(tensor, [start] + [0] * rest, [count] + [-1] * rest)
+        # Static sizes where there are any: for XLA a -1 would be dynamic.
+        rest = [-1 if size is None else size for size in tensor.shape[1:]]
+        return tf.slice(tensor, [start] + [0] * len(rest), [count, *rest])
     return tensor[start : start + count]
 
 

@@ -74,6 +74,64 @@ def test_decoded_trace():
         visualization.plot_decoded_trace(true, true[:-1])
 
 
+def test_confusion_matrix():
+    matrix = np.array([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
+    ax = visualization.plot_confusion_matrix(matrix, ("a", "b", "c"))
+    (image,) = ax.images
+    np.testing.assert_allclose(
+        image.get_array(), [[0.8, 0.2, 0], [0.25, 0.75, 0], [0, 0, 0]]
+    )
+    assert image.get_clim() == (0, 1)
+    for text in ax.texts:
+        column, row = text.get_position()
+        assert text.get_text() == str(matrix[row, column])
+    assert len(ax.texts) == 9
+    # A row is a true class; the names stand at both axes.
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list("abc")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == list("abc")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("recognized as", "true")
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), one row and column"):
+        visualization.plot_confusion_matrix(matrix, ("a", "b"))
+
+
+def test_learning_curves():
+    histories = [
+        {"loss": [3.0, 2, 1], "val_loss": [4.0, 3, 2]},
+        {"loss": [1.0, 1], "val_loss": [2.0, 5]},
+    ]
+    ax = visualization.plot_learning_curves(histories, "loss")
+    training, watched = line(ax, "training"), line(ax, "watched subjects")
+    assert training.get_xdata().tolist() == [1, 2, 3]
+    assert list(training.get_ydata()) == [2, 1.5, 1]
+    assert list(watched.get_ydata()) == [3, 4, 2]
+    assert [list(item.get_ydata()) for item in ax.lines[:2]] == [
+        [3, 2, 1],
+        [1, 1],
+    ]
+    assert len(ax.lines) == 6 and ax.get_ylabel() == "loss"
+    alone = visualization.plot_learning_curves([{"accuracy": [0.5, 1]}])
+    assert texts(alone) == ["training"]
+
+
+def test_attention_over_past():
+    scores = np.zeros((4, 2, 3))
+    scores[0, :, 2] = 1  # one cell yet
+    scores[3, 0] = [0.2, 0.3, 0.5]
+    scores[3, 1] = [0.4, 0.5, 0.1]
+    ax = visualization.plot_attention_over_past(scores, rate=50)
+    (image,) = ax.images
+    drawn = image.get_array()  # (age, time), the first row at the bottom
+    assert image.origin == "lower"
+    np.testing.assert_allclose(drawn[:, 0], [1, 0, 0])
+    np.testing.assert_allclose(drawn[:, 3], [0.3, 0.4, 0.3])
+    np.testing.assert_allclose(image.get_extent(), [-0.01, 0.07, 0.5, 3.5])
+    assert ax.get_xlabel() == "time (s)"
+    in_timesteps = visualization.plot_attention_over_past(scores)
+    assert in_timesteps.get_xlabel() == "timestep"
+    with pytest.raises(ValueError, match="must be of rank 3"):
+        visualization.plot_attention_over_past(scores[None])
+
+
 def test_draws_on_given_axes():
     import matplotlib.pyplot as plt
 
@@ -84,4 +142,7 @@ def test_draws_on_given_axes():
         visualization.plot_score_against_timesteps(RECOMMENDATION, ax=ax) is ax
     )
     assert visualization.plot_decoded_trace([1], [2], ax=ax) is ax
+    assert visualization.plot_learning_curves([{"loss": [1]}], "loss", ax) is ax
+    assert visualization.plot_attention_over_past([[[1]]], None, ax) is ax
+    assert visualization.plot_confusion_matrix([[1]], "a", ax) is ax
     assert len(plt.get_fignums()) == 1

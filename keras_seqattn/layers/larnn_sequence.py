@@ -79,11 +79,12 @@ def _join(*tensors: Any) -> Any:
     return ops.concatenate(tensors, axis=-1)
 
 
-def _softmax_over_slots(scores: Any) -> Any:
-    # ops.softmax warns of a window of one cell, which is a proper one.
-    if scores.shape[0] == 1:
-        return ops.exp(scores - scores)
-    return ops.softmax(scores, axis=0)
+def _softmax_over_slots(scores: Any) -> tuple[Any, Any]:
+    """Return the softmax over the first axis, and the log of its sum."""
+    top = ops.max(scores, axis=0)
+    scores = ops.exp(scores - top)
+    total = ops.sum(scores, axis=0)
+    return scores / total, top + ops.log(total)
 
 
 def _standardize(
@@ -305,7 +306,7 @@ def step(
         statistics |= {"key_value_mean": mean, "key_value_variance": variance}
         keys_values = _key_value_affine(w, settings, hat)
     scores = (keys_values[..., :units] * query) @ w["score_sums"]
-    scores = _softmax_over_slots(scores + empty)
+    scores, log_sum = _softmax_over_slots(scores + empty)
     if "attention_mask" in w:
         scores = scores * w["attention_mask"]
     attended = ops.sum(
@@ -331,6 +332,7 @@ def step(
         "candidate": candidate,
         "gates": gates,
         "query": query,
+        "log_sum": log_sum,
         "attended": attended,
         "projected": projected,
     }
@@ -559,6 +561,7 @@ def _backward(
     rows = {
         "query": saved["query"] * scale,
         "query_slope": _elu_slope(saved["query"]) * scale,
+        "log_sum": saved["log_sum"],
         "attended": saved["attended"],
         "projected_slope": _elu_slope(saved["projected"]),
         "forget": forget,
@@ -647,7 +650,7 @@ def _backward(
             keys_values = _key_value_affine(w, settings, hat)
         partners = _join(row["query"], d_attended)
         both = (keys_values * partners) @ w["double_sums"]
-        scores = _softmax_over_slots(both[..., :heads] + slots)
+        scores = ops.exp(both[..., :heads] + slots - row["log_sum"])
         mean = (row["attended"] * d_attended) @ w["head_sums"]
         d_scores = both[..., heads:]
         if "attention_mask" in w:
