@@ -1,0 +1,26 @@
+"""Recognize activities: folds by subject, train, compare, report."""
+
+from keras_seqattn.activity.baselines import (
+    logistic_baseline as logistic_baseline,
+)
+from keras_seqattn.activity.baselines import (
+    majority_baseline as majority_baseline,
+)
+from keras_seqattn.activity.compare import (
+    classify_recordings as classify_recordings,
+)
+from keras_seqattn.activity.compare import score_model as score_model
+from keras_seqattn.activity.compare import train_final as train_final
+from keras_seqattn.activity.continuous import load_continuous as load_continuous
+from keras_seqattn.activity.data import ActivityWindows as ActivityWindows
+from keras_seqattn.activity.data import load_windows as load_windows
+from keras_seqattn.activity.data import subject_folds as subject_folds
+from keras_seqattn.activity.report import ActivityReport as ActivityReport
+from keras_seqattn.activity.report import FoldResult as FoldResult
+from keras_seqattn.activity.score import Score as Score
+from keras_seqattn.activity.seglearn_watch import (
+    load_seglearn_watch as load_seglearn_watch,
+)
+from keras_seqattn.activity.sources import load_activity as load_activity
+from keras_seqattn.activity.training import Recipe as Recipe
+from keras_seqattn.activity.ucihar import load_ucihar as load_ucihar

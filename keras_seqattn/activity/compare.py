@@ -1,0 +1,246 @@
+"""The whole comparison over folds, and the final training."""
+
+import functools
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_seqattn.activity.baselines import logistic_baseline
+from keras_seqattn.activity.baselines import majority_baseline
+from keras_seqattn.activity.data import ActivityWindows
+from keras_seqattn.activity.data import subject_folds
+from keras_seqattn.activity.report import ActivityReport
+from keras_seqattn.activity.report import FoldResult
+from keras_seqattn.activity.score import Score
+from keras_seqattn.activity.training import ActivityTrainer
+from keras_seqattn.activity.training import Recipe
+from keras_seqattn.activity.training import predict
+from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn.argument_checks import check_seeds
+
+
+def classify_recordings(
+    windows: ActivityWindows,
+    build: Callable[..., keras.Model],
+    recipe: Recipe | None = None,
+    *,
+    cells: Sequence[str] = ("larnn", "lstm"),
+    folds: int = 5,
+    seeds: Sequence[int] = (0, 1, 2),
+    patience: int | None = None,
+    verbose: int = 1,
+) -> ActivityReport:
+    """Train classifiers on some subjects, score them on others, compare.
+
+    Each fold's subjects are scored by classifiers trained on the others, one
+    a cell and a seed, beside the most frequent class and logistic
+    regression. Training windows alone set the scale of the channels.
+
+    Without `patience` all other subjects train, for all epochs: the way
+    `train_final` trains. The final epoch is the score to quote; the best
+    epoch is chosen on the scored subjects and flatters. With `patience` the
+    subjects of the next fold do not train but choose the epoch: both scores
+    are then on subjects that chose nothing.
+
+    Args:
+        windows: An `ActivityWindows`.
+        build: Function `build(timesteps, channels, classes, cell=...)` to an
+            uncompiled model from windows to class probabilities, such as
+            `functools.partial` of `build_activity_classifier`.
+        recipe: A `Recipe`. Default: its defaults.
+        cells: Values of `cell`, one classifier each.
+        folds: Number of folds by subject.
+        seeds: Integers, one classifier each. Three or more for any claim.
+        patience: Epochs without a higher validation accuracy (of equals a
+            lower loss) before a training stops. Needs three folds.
+        verbose: 0 is silent, 1 shows one progress bar a training.
+
+    Returns:
+        An `ActivityReport`.
+
+    Raises:
+        ValueError: Arguments out of range, or a training that ended in NaN.
+        ImportError: scikit-learn is not installed.
+
+    Example:
+    ```python
+    import keras
+    import numpy as np
+    from keras_seqattn.activity import ActivityWindows
+    from keras_seqattn.activity import Recipe
+    from keras_seqattn.activity import classify_recordings
+
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    windows = ActivityWindows(
+        x=rng.normal(size=(120, 10, 3)) + 2 * y[:, None, None],
+        y=y,
+        subject=np.arange(120) // 20,
+        classes=("REST", "WALK"),
+        channels=("x", "y", "z"),
+        rate=50,
+    )
+
+    def build(timesteps, channels, classes, cell):
+        return keras.Sequential(
+            [
+                keras.Input((timesteps, channels)),
+                keras.layers.GRU(4),
+                keras.layers.Dense(classes, "softmax"),
+            ]
+        )
+
+    report = classify_recordings(
+        windows,
+        build,
+        Recipe(epochs=3, batch_size=16, learning_rate=0.05),
+        cells=("gru",),
+        folds=3,
+        seeds=(0,),
+        verbose=0,
+    )
+    print(report.scores("gru")[0].accuracy > 0.9)  # True
+    ```
+    """
+    recipe = Recipe() if recipe is None else recipe
+    seeds = check_seeds(seeds)
+    if not cells or len(set(cells)) != len(cells):
+        raise ValueError(
+            "`cells` must name at least one, and none twice. "
+            f"Received: cells={cells}"
+        )
+    if patience is not None:
+        check_positive_integer("patience", patience)
+        if folds < 3:
+            raise ValueError(
+                "With `patience` there must be three folds or more, to train, "
+                f"to choose the epoch and to score. Received: folds={folds}"
+            )
+    # For each fold: train, watched, scored.
+    split = subject_folds(windows.subject, folds)
+    parts = [(others, own, own) for others, own in split]
+    if patience is not None:
+        following = [own for _, own in [*split[1:], split[0]]]
+        parts = [
+            (np.setdiff1d(others, watched), watched, own)
+            for (others, own), watched in zip(split, following, strict=True)
+        ]
+    baselines: dict[str, Callable[..., Score]] = {
+        "most frequent class": majority_baseline,
+        "logistic regression, samples": logistic_baseline,
+        "logistic regression, statistics": functools.partial(
+            logistic_baseline, features="statistics"
+        ),
+    }
+    results, parameters = {}, {}
+    for cell in cells:
+        trainer = ActivityTrainer(
+            windows,
+            functools.partial(build, cell=cell),
+            recipe,
+            smallest=min(len(train) for train, _, _ in parts),
+            verbose=verbose,
+        )
+        parameters[cell] = trainer.seeded.model.count_params()
+        results[cell] = tuple(
+            tuple(
+                _fold_result(
+                    trainer,
+                    seed,
+                    part,
+                    patience,
+                    f"{cell}, seed {seed}, fold {number + 1} of {folds}",
+                )
+                for number, part in enumerate(parts)
+            )
+            for seed in seeds
+        )
+    return ActivityReport(
+        settings={
+            **recipe.to_dict(),
+            "cells": list(cells),
+            "seeds": list(seeds),
+            "patience": patience,
+            "windows": list(windows.x.shape),
+            "backend": keras.backend.backend(),
+        },
+        classes=windows.classes,
+        folds=tuple(
+            tuple(np.unique(windows.subject[own]).tolist()) for _, own in split
+        ),
+        results=results,
+        baselines={
+            name: tuple(baseline(windows, train, own) for train, own in split)
+            for name, baseline in baselines.items()
+        },
+        parameters=parameters,
+        chosen_by_validation=patience is not None,
+    )
+
+
+def train_final(
+    windows: ActivityWindows,
+    build: Callable[..., keras.Model],
+    recipe: Recipe | None = None,
+    *,
+    cell: str = "larnn",
+    seed: int = 0,
+    verbose: int = 1,
+) -> keras.Model:
+    """Train one classifier on all subjects, for all epochs.
+
+    Args:
+        windows: An `ActivityWindows`.
+        build: As for `classify_recordings`.
+        recipe: A `Recipe`. Default: its defaults.
+        cell: Value of `cell`.
+        seed: Integer, what the training depends on.
+        verbose: 0 is silent, 1 shows a progress bar.
+
+    Returns:
+        A `keras.Model` from raw windows `(batch, timesteps, channels)` to
+        class probabilities `(batch, classes)`. The standardization is part
+        of it.
+
+    Raises:
+        ValueError: A training that ended in NaN.
+    """
+    trainer = ActivityTrainer(
+        windows,
+        functools.partial(build, cell=cell),
+        Recipe() if recipe is None else recipe,
+        smallest=len(windows.x),
+        verbose=verbose,
+    )
+    everything = np.arange(len(windows.x))
+    return trainer.train(
+        seed, everything, title=f"{cell}, all subjects, seed {seed}"
+    ).deploy(f"activity_{cell}")
+
+
+def score_model(model: keras.Model, windows: ActivityWindows) -> Score:
+    """Score a model that takes raw windows, as `train_final` returns."""
+    predicted = predict(model, windows.x).argmax(axis=1)
+    return Score.of(windows.y, predicted, len(windows.classes))
+
+
+def _fold_result(
+    trainer: ActivityTrainer,
+    seed: int,
+    part: tuple[np.ndarray, np.ndarray, np.ndarray],
+    patience: int | None,
+    title: str,
+) -> FoldResult:
+    train, watched, scored = part
+    trained = trainer.train(seed, train, watched, patience, title)
+    return FoldResult(
+        final=trained.score(trainer.windows, scored, "final"),
+        best=trained.score(trainer.windows, scored, "best"),
+        best_epoch=trained.best_epoch,
+        history={
+            name: [float(value) for value in values]
+            for name, values in trained.history.items()
+        },
+    )

@@ -1,0 +1,60 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+from tests.activity_files import write_ucihar
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "examples/activity_classifier.py"
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_ucihar_in_its_folder(tmp_path):
+    root = tmp_path / "UCI HAR Dataset"
+    written = write_ucihar(root)
+    output = tmp_path / "out"
+    done = run(
+        *("--data", root, "--test", root, "--folds", 3, "--patience", 1),
+        *("--units", 8, "--epochs", 2, "--batch-size", 8, "--output", output),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "36 windows of 16 samples at 50 Hz, 9 channels" in done.stdout
+    for row in ("most frequent class", "logistic regression", "larnn", "lstm"):
+        assert f"| {row}" in done.stdout
+    assert "differs by at most" in done.stdout
+    assert sorted(path.name for path in output.iterdir()) == [
+        "activity_classifier.png",
+        "classifier.keras",
+        "classifier_saved_model",
+        "report.json",
+        "test.json",
+    ]
+    image = (output / "activity_classifier.png").read_bytes()
+    assert image[:4] == b"\x89PNG" and len(image) > 20_000
+    report = json.loads((output / "report.json").read_text())
+    assert set(report["results"]) == {"larnn", "lstm"}
+    assert np.sum(report["results"]["lstm"][0]["final"]["confusion"]) == 36
+    # The score that was printed is the one of the file, on the test part.
+    classifier = keras.saving.load_model(output / "classifier.keras")
+    x, y, _ = written["test"]
+    accuracy = (classifier.predict(x, verbose=0).argmax(axis=1) == y).mean()
+    score = json.loads((output / "test.json").read_text())
+    assert abs(score["accuracy"] - accuracy) < 1e-9
+
+
+def test_bad_files_give_their_reason(tmp_path):
+    np.savez(tmp_path / "empty.npz", rates=np.ones(3))
+    done = run("--data", tmp_path / "empty.npz")
+    assert done.returncode != 0
+    assert "lacks ['y', 'subject'" in done.stderr
