@@ -1,5 +1,6 @@
 """Recognize activities: folds by subject, train, compare, report."""
 
+from keras_seqattn.activity.augmentation import RotateAndScale as RotateAndScale
 from keras_seqattn.activity.baselines import (
     logistic_baseline as logistic_baseline,
 )

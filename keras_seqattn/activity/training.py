@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn.activity.augmentation import Augment
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.activity.score import Score
 from keras_seqattn.argument_checks import check_positive_integer
@@ -16,10 +17,6 @@ from keras_seqattn.argument_checks import check_rate
 from keras_seqattn.seeded_model import SeededModel
 from keras_seqattn.windows import Standardizer
 
-Augment = Callable[
-    [np.ndarray, np.ndarray, np.random.Generator],
-    tuple[np.ndarray, np.ndarray],
-]
 # One shape of batch, one compilation, whatever the number of windows.
 PREDICT_BATCH = 256
 
@@ -69,7 +66,10 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings, ready for JSON."""
         name = getattr(self.augment, "__name__", repr(self.augment))
-        settings = dataclasses.asdict(self)
+        settings = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+        }
         return {**settings, "augment": name if self.augment else None}
 
 

@@ -1,3 +1,9 @@
+from keras_seqattn.models.activity_classifier import (
+    build_activity_classifier as build_activity_classifier,
+)
+from keras_seqattn.models.activity_classifier import (
+    past_attention_model as past_attention_model,
+)
 from keras_seqattn.models.neural_decoder import (
     attention_scores_model as attention_scores_model,
 )
