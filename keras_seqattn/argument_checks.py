@@ -63,5 +63,21 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return seeds
 
 
+def check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
+    """Raise unless a mask has the input's first two axes.
+
+    Broadcasting would hide the mistake. Sizes may be unknown (`None`).
+    """
+    if len(mask_shape) != 2 or any(
+        None not in (have, want) and have != want
+        for have, want in zip(mask_shape, input_shape[:2], strict=True)
+    ):
+        raise ValueError(
+            "`mask` must have the shape (batch, time) of the input. "
+            f"Received: mask.shape={tuple(mask_shape)}, "
+            f"inputs.shape={tuple(input_shape)}"
+        )
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

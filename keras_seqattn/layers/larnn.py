@@ -10,6 +10,7 @@ from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from keras_seqattn.argument_checks import check_choice
+from keras_seqattn.argument_checks import check_mask_shape
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_rate
 from keras_seqattn.layers import larnn_sequence as sequence
@@ -30,7 +31,127 @@ _MOMENTUM = 0.9
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
 class LARNNCell(keras.layers.Layer, DropoutRNNCell):
-    """DOC"""
+    """One step of a LARNN: an LSTM that attends to its own last cells.
+
+    Every step asks, with a query from its input and hidden state, the last
+    `window_size` cell states, by multi-head attention. What it hears joins
+    the input and the hidden state in the gates. For `keras.layers.RNN`,
+    `Bidirectional` and `StackedRNNCells`; `LARNN` computes the same for a
+    whole sequence, several times faster.
+
+    With input `x_t`, output `h_t`, cell `c_t`, `d = units / num_heads`:
+
+    ```
+    q = elu(x_t W_q + h_(t-1) U_q + b_q)
+    k_j = act(c_j W_k + p(t - j) E_k + b_k)    j = t-1 ... t-window_size
+    v_j = act(c_j W_v + p(t - j) E_v + b_v)    act = elu or identity
+    s_j = softmax_j(q . k_j / sqrt(d))         in each head
+    a = norm(elu(concat_heads(sum_j s_j v_j) W_o + b_o))
+    g, f, i, o = x_t W + h_(t-1) U + a A + b   candidate, forget, input, output
+    c_t = norm(tanh(g) sigmoid(i) + c_(t-1) sigmoid(f))
+    h_t = norm(sigmoid(o) elu(c_t))
+    ```
+
+    Before the first step there is one cell, of zeros. `p` holds cosines and
+    sines of the age, with periods of 2, 4, 8 ... steps. Keys and values
+    that went through `elu` are normalized too. The projection `c_j W_k` of a
+    cell is computed once and kept in the state: a step costs the same
+    whatever came before.
+
+    Reference:
+        [Chevalier, LARNN, arXiv:1808.05578](
+        https://arxiv.org/abs/1808.05578). Its two ways to join (`residual`,
+        `layer`) are this one affine map. The authors' code never trained its
+        cells, ran its first one for all of a stack, and left dropout and
+        batch statistics on at test time.
+
+    Weights:
+        `kernel` (features, 4 units), `recurrent_kernel`, `attention_kernel`
+        (units, 4 units), `bias` (4 units,), in the order candidate, forget,
+        input, output; `query_kernel` (features, units),
+        `query_recurrent_kernel` (units, units), `query_bias`; `key_kernel`,
+        `value_kernel` (units, units), `key_position_kernel`,
+        `value_position_kernel` (positions, units), `key_bias`, `value_bias`;
+        `output_kernel` (units, units), `output_bias`; and `gamma`, `beta` of
+        `cell_norm`, `hidden_norm`, `attention_norm`, `key_value_norm`.
+
+    Args:
+        units: Positive integer, width of the state and of the output.
+        num_heads: Positive integer that divides `units`. Default: 4.
+        window_size: Positive integer `k`, how many past cells a step attends
+            to. Default: 16.
+        use_positional_encoding: Whether keys and values also know the age
+            of their cell. Default: `True`.
+        key_value_activation: `"elu"` (default) or `None`, what keys and
+            values go through.
+        normalization: `"layer"` (over the features, epsilon 1e-3) or `None`
+            (default), of attention, cell, hidden state, keys and values.
+        kernel_initializer, kernel_regularizer, kernel_constraint: Of
+            `kernel` and `query_kernel`, which read the input.
+        recurrent_initializer, recurrent_regularizer, recurrent_constraint:
+            Of `recurrent_kernel` and `query_recurrent_kernel`.
+        attention_initializer, attention_regularizer, attention_constraint:
+            Of the other kernels.
+        bias_initializer, bias_regularizer, bias_constraint: Of all biases.
+        gamma_initializer, beta_initializer: Of the normalizations' scale and
+            offset. Every initializer may be `"reference"`, the original's:
+            uniform within 1 / sqrt(units).
+        unit_forget_bias: Whether the forget gate's bias begins at 1.
+            Default: `True`; the original has `False`.
+        dropout: Rate in [0, 1) at which inputs are dropped in training.
+        recurrent_dropout: The same for the hidden state that a step reads.
+        attention_dropout: The same for attention scores, by age and head.
+            As in Keras' LSTM every mask is drawn once a sequence, not once a
+            step.
+        seed: Optional integer, seeds the dropout.
+        **kwargs: `name`, `dtype`, `trainable`, as in every Keras layer.
+
+    Call arguments:
+        inputs: Float tensor of shape `(batch, features)`.
+        states: List of four tensors: output `(batch, units)`, cell `(batch,
+            units)`, the window of projected cells `(batch, window_size * 2 *
+            units)`, oldest first, and for each slot whether it holds a cell
+            `(batch, window_size)`. All zeros is the state before the first
+            step. (The newest slot's flag is not read: it always holds one.)
+        training: Python boolean, whether dropout is on.
+
+    Input shape:
+        `(batch, features)`.
+
+    Output shape:
+        `(batch, units)`, and the list of new states.
+
+    Masking:
+        `keras.layers.RNN` leaves state and output of a masked step as they
+        were.
+
+    Precision:
+        Under a float16 or bfloat16 policy the step is computed in float32;
+        inputs, outputs and states are half precision. In float32 the
+        projections of a cell and of an age must stay below 80 in size.
+
+    Raises:
+        ValueError: An argument out of its range, `units` that `num_heads`
+            does not divide, an unknown number of features, or
+            `normalization="batch"`.
+
+    Example:
+    ```python
+    import keras
+    import numpy as np
+    import keras_seqattn as ks
+
+    cell = ks.layers.LARNNCell(16, num_heads=4, window_size=5)
+    signal = np.random.default_rng(0).normal(size=(2, 30, 9))
+    print(tuple(keras.layers.RNN(cell)(signal).shape))  # (2, 16)
+
+    # Step by step.
+    state = cell.get_initial_state(batch_size=2)
+    for step in range(30):
+        output, state = cell(signal[:, step], state)
+    print(tuple(output.shape))  # (2, 16)
+    ```
+    """
 
     _normalizations: tuple[str | None, ...] = (None, "layer")
 
@@ -414,7 +535,110 @@ class _LARNNLayerCell(LARNNCell):
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
 class LARNN(keras.layers.RNN):
-    """DOC"""
+    """Runs a LARNN, an LSTM that attends to its own last cells.
+
+    Equal to `keras.layers.RNN(LARNNCell(...))`, with the same weights under
+    the same names, but several times faster to train: the gradient is written
+    by hand, the window is never copied, and memory grows with `time * units`,
+    not with `time * window_size * units`. For the equations and the weights
+    see `LARNNCell`.
+
+    Reference:
+        [Chevalier, LARNN, arXiv:1808.05578](
+        https://arxiv.org/abs/1808.05578).
+
+    Args:
+        units: Positive integer, width of the state and of the output.
+        num_heads: Positive integer that divides `units`. Default: 4.
+        window_size: Positive integer `k`, how many past cells a step attends
+            to. Default: 16.
+        use_positional_encoding: Whether keys and values also know the age
+            of their cell. Default: `True`.
+        key_value_activation: `"elu"` (default) or `None`, what keys and
+            values go through.
+        normalization: `"layer"`, `"batch"` or `None` (default), as in
+            `LARNNCell`. `"batch"` is the original's (epsilon 1e-5): in
+            training each step is normalized by the statistics of the batch,
+            at inference by moving averages (momentum 0.9) of their mean over
+            the steps.
+        kernel_initializer, kernel_regularizer, kernel_constraint: Of
+            `kernel` and `query_kernel`, which read the input.
+        recurrent_initializer, recurrent_regularizer, recurrent_constraint:
+            Of `recurrent_kernel` and `query_recurrent_kernel`.
+        attention_initializer, attention_regularizer, attention_constraint:
+            Of the other kernels.
+        bias_initializer, bias_regularizer, bias_constraint: Of all biases.
+        gamma_initializer, beta_initializer: Of the normalizations' scale and
+            offset. Every initializer may be `"reference"`, the original's:
+            uniform within 1 / sqrt(units).
+        unit_forget_bias: Whether the forget gate's bias begins at 1.
+            Default: `True`; the original has `False`.
+        dropout: Rate in [0, 1) at which inputs are dropped in training.
+        recurrent_dropout: The same for the hidden state that a step reads.
+        attention_dropout: The same for attention scores, by age and head.
+            As in Keras' LSTM every mask is drawn once a sequence, not once a
+            step.
+        seed: Optional integer, seeds the dropout.
+        return_sequences: Whether to return all outputs or the last one.
+            Default: `False`.
+        return_state: Whether to return the last state too. Default: `False`.
+        go_backwards: Whether to go from the last step to the first. Default:
+            `False`.
+        stateful: Whether a batch goes on from where the one before ended.
+            Default: `False`.
+        unroll: Accepted as in other recurrent layers; changes nothing.
+        zero_output_for_mask: Whether masked steps give zeros, not the output
+            before them. Default: `False`.
+        **kwargs: `name`, `dtype`, `trainable`, as in every Keras layer.
+
+    Call arguments:
+        sequences: Float tensor of shape `(batch, time, features)`.
+        initial_state: List of four tensors, as `return_state=True` returns
+            and `LARNNCell` describes.
+        mask: Optional boolean tensor of shape `(batch, time)`, `True` where a
+            step counts. Keras passes the mask of the layer before.
+        training: Python boolean, whether dropout and batch statistics are on.
+        return_attention_scores: Python boolean. If `True`, the scores follow
+            the output. No gradient flows through them. Default: `False`.
+
+    Input shape:
+        `(batch, time, features)`. The time axis may be free (`None`).
+
+    Output shape:
+        `(batch, units)`, with `return_sequences=True` `(batch, time, units)`.
+        With `return_attention_scores=True` also `(batch, time, num_heads,
+        window_size)`, by the attended cell's age, oldest first, 0 in slots
+        that hold no cell and at masked steps; in training as dropout left
+        them. With `return_state=True` also the four states.
+
+    Masking:
+        A masked step changes neither the state nor the window, whatever it
+        holds, NaN too, and gets no gradient. Its output is the one before it
+        (before the first step: the initial hidden state), or zeros. NaN or
+        infinite values in a step that counts show in that sequence's outputs
+        from there on, and in no other sequence (with batch statistics: in
+        all).
+
+    Precision:
+        As in `LARNNCell`.
+
+    Raises:
+        ValueError: An argument out of its range, `units` that `num_heads`
+            does not divide, an input that is not of rank 3, an unknown
+            number of features, a time axis of length 0, or a mask that is
+            not `(batch, time)`.
+
+    Example:
+    ```python
+    import numpy as np
+    import keras_seqattn as ks
+
+    signal = np.random.default_rng(0).normal(size=(2, 30, 9))
+    layer = ks.layers.LARNN(16, num_heads=4, window_size=5)
+    output, scores = layer(signal, return_attention_scores=True)
+    print(tuple(output.shape), tuple(scores.shape))  # (2, 16) (2, 30, 4, 5)
+    ```
+    """
 
     def __init__(
         self,
@@ -528,6 +752,8 @@ class LARNN(keras.layers.RNN):
                 "`LARNN` needs at least one timestep. "
                 f"Received: sequences.shape={tuple(sequences.shape)}"
             )
+        if mask is not None:
+            check_mask_shape(mask.shape, sequences.shape)
         if initial_state is None:
             initial_state = (
                 self.states
@@ -611,8 +837,9 @@ class LARNN(keras.layers.RNN):
         return result[0] if len(result) == 1 else tuple(result)
 
     def _drop(self, sequences: Any, state: list[Any]) -> Any:
-        self.cell.get_recurrent_dropout_mask(state[0])
+        # In the order of keras.layers.RNN, so that a seed means the same.
         mask = self.cell.get_dropout_mask(sequences[:, 0])
+        self.cell.get_recurrent_dropout_mask(state[0])
         return sequences if mask is None else sequences * mask[:, None]
 
     def _arrange_scores(self, scores: Any, order: Any) -> Any:
@@ -689,9 +916,7 @@ class _MaskedOrder:
         self._done = ops.cumsum(counts, axis=1)
         self.total = self._done[:, -1]
         later = ops.arange(self._time, dtype="int32")
-        self._order = ops.argsort(
-            later + self._time * (1 - counts), axis=1
-        )
+        self._order = ops.argsort(later + self._time * (1 - counts), axis=1)
 
     def to_front(self, x: Any) -> Any:
         """Sort (batch, time, features), with zeros for masked steps."""

@@ -63,9 +63,7 @@ def position_features(window_size: int) -> np.ndarray:
     age = np.arange(window_size, 0, -1)[:, None]
     power = np.arange(1, count + 2)
     angle = 2 * np.pi * age / 2.0**power
-    return np.concatenate(
-        [np.cos(angle[:, :-1]), np.sin(angle[:, 1:])], axis=1
-    )
+    return np.concatenate([np.cos(angle[:, :-1]), np.sin(angle[:, 1:])], axis=1)
 
 
 # --- Pieces of a step. Slopes are taken from a function's value.
@@ -81,7 +79,8 @@ def _join(*tensors: Any) -> Any:
 
 def _softmax_over_slots(scores: Any) -> tuple[Any, Any]:
     """Return the softmax over the first axis, and the log of its sum."""
-    top = ops.max(scores, axis=0)
+    # Keras' max on torch refuses an empty batch.
+    top = EMPTY if 0 in scores.shape else ops.max(scores, axis=0)
     scores = ops.exp(scores - top)
     total = ops.sum(scores, axis=0)
     return scores / total, top + ops.log(total)
@@ -92,7 +91,7 @@ def _standardize(
     x: Any,
     axes: tuple[int, ...],
     weight: Any,
-    moving: tuple[Any, Any] | None,
+    moving: Any,
 ) -> tuple[Any, Any, Any, Any]:
     """Return standardized x, 1 / deviation, mean, variance.
 
@@ -109,9 +108,8 @@ def _standardize(
             share * ops.square(x - mean), axis=axes, keepdims=True
         )
     else:
-        assert moving is not None
         mean, variance = moving
-    scale = ops.rsqrt(variance + settings.epsilon)
+    scale = 1 / ops.sqrt(variance + settings.epsilon)
     return (x - mean) * scale, scale, mean, variance
 
 
@@ -137,12 +135,6 @@ def _standardize_gradient(
             - share * hat * ops.sum(d * hat, axis=axes, keepdims=True)
         )
     return scale * d
-
-
-def _moving(w: Tensors, name: str) -> tuple[Any, Any] | None:
-    if f"{name}_mean" not in w:
-        return None
-    return w[f"{name}_mean"], w[f"{name}_variance"]
 
 
 def _moving(w: Tensors, name: str) -> tuple[Any, Any] | None:
@@ -223,9 +215,7 @@ def finish_rows(w: Tensors, settings: Settings, rows: Any) -> Tensors:
     if settings.activation:
         rows = ops.elu(rows)
     if settings.key_value_norm == "layer":
-        hat, *_ = _standardize(
-            settings, _pairs(settings, rows), (), None, None
-        )
+        hat, *_ = _standardize(settings, _pairs(settings, rows), (), None, None)
         rows = _key_value_affine(w, settings, hat)
     return {"value": rows}
 
@@ -282,7 +272,8 @@ def step(
         w: Weights, from `with_constants`.
         settings: Settings.
         driven: (batch, 5 * units), from `drive`.
-        hidden, cell: (batch, units).
+        hidden: (batch, units).
+        cell: (batch, units).
         window: (window, batch, ...), from `finish_rows`.
         empty: (window, batch or 1, 1), 0, or `EMPTY` where no cell is.
         weight: (batch, 1), which sequences count in batch statistics.
@@ -367,7 +358,8 @@ def run_sequence(
         w: Weights by name.
         settings: Settings.
         inputs: (time, batch, features).
-        hidden, cell: (batch, units), the state before the first step.
+        hidden: (batch, units), before the first step.
+        cell: (batch, units), before the first step.
         window: (window, batch, 2 * units), the projected cells before it, as
             `finish_rows` gives their value.
         empty: (window + time, batch or 1, 1), 0, or `EMPTY` for the slots
@@ -388,7 +380,7 @@ def run_sequence(
     units = settings.units
 
     # One output, tensors alone as arguments: what is portable.
-    @ops.custom_gradient
+    @ops.custom_gradient  # type: ignore[untyped-decorator]
     def run(*tensors: Any) -> Any:
         *state, empty, weight = tensors[:6]
         weights = with_constants(
@@ -481,11 +473,13 @@ def _forward(
         rows["weight"] = weight
 
     def body(index: Any, carry: Any, row: Tensors, window: Tensors) -> Any:
+        hidden, cell = carry
         done = step(
             w,
             settings,
             row["inputs"] if hoisted else drive(w, row["inputs"]),
-            *carry,
+            hidden,
+            cell,
             window,
             read_rows(empty, index, size),
             row.get("weight"),

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seqattn.argument_checks import check_mask_shape
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.argument_checks import check_rate
@@ -212,7 +213,7 @@ class TemporalAttention(keras.layers.Layer):
             self._check_input_shape(inputs.shape)
         if mask is not None:
             mask = ops.cast(mask, "bool")
-            self._check_mask_shape(mask.shape, inputs.shape)
+            check_mask_shape(mask.shape, inputs.shape)
             # Not only the weights: 0 * NaN is NaN, so padding is cleared.
             inputs = ops.where(ops.expand_dims(mask, -1), inputs, 0)
         scores = ops.cast(
@@ -278,19 +279,6 @@ class TemporalAttention(keras.layers.Layer):
             raise ValueError(
                 "`TemporalAttention` needs at least one timestep. "
                 f"Received: input_shape={shape}"
-            )
-
-    @staticmethod
-    def _check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
-        # Broadcasting would hide the mistake. Sizes may be unknown (None).
-        if len(mask_shape) != 2 or any(
-            None not in (have, want) and have != want
-            for have, want in zip(mask_shape, input_shape[:2], strict=True)
-        ):
-            raise ValueError(
-                "`mask` must have the shape (batch, time) of the input. "
-                f"Received: mask.shape={tuple(mask_shape)}, "
-                f"inputs.shape={tuple(input_shape)}"
             )
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:

@@ -49,7 +49,7 @@ def build_activity_classifier(
     use_positional_encoding: bool = True,
     key_value_activation: str | None = "elu",
     normalization: str | None = None,
-    residual: bool = True,
+    residual: bool = False,
     projection_units: int | None = None,
     stem_filters: Sequence[int] = (64, 64),
     stem_kernel_size: int = 5,
@@ -81,11 +81,14 @@ def build_activity_classifier(
         cell: `"larnn"` (default) or `"lstm"`, to compare with.
         units: Width of each recurrent layer. Default: 64.
         num_layers: Number of recurrent layers. Default: 1.
-        num_heads, window_size, use_positional_encoding, key_value_activation,
-            normalization, attention_dropout: As in `layers.LARNN`. No effect
-            with `cell="lstm"`.
+        num_heads: As in `layers.LARNN`; like the next ones without effect
+            where `cell="lstm"`. Default: 8.
+        window_size: As in `layers.LARNN`. Default: 10 (steps after the stem).
+        use_positional_encoding: As in `layers.LARNN`.
+        key_value_activation: As in `layers.LARNN`.
+        normalization: As in `layers.LARNN`.
         residual: Whether to add a recurrent layer's input to its output
-            where both are equally wide. Default: `True`.
+            where both are equally wide. Default: `False`.
         projection_units: Width of a dense ELU layer before the recurrent
             ones. Default: none.
         stem_filters: Filters of each causal convolution, with ReLU. `()`
@@ -99,7 +102,8 @@ def build_activity_classifier(
             deviation 1. Default: 20.
         pooling: `"last"` (default) or `"attention"`.
         dropout: Rate in [0, 1) before the softmax. Default: 0.3.
-        recurrent_dropout: As in the recurrent layers.
+        recurrent_dropout: As in `layers.LARNN` and `keras.layers.LSTM`.
+        attention_dropout: As in `layers.LARNN`.
         name: Name of the model.
 
     Returns:
@@ -159,7 +163,7 @@ def build_activity_classifier(
     for index in range(num_layers):
         is_last = index == num_layers - 1
         is_residual = residual and x.shape[-1] == units
-        shared = {
+        shared: dict[str, Any] = {
             "recurrent_dropout": recurrent_dropout,
             "return_sequences": not is_last or pooling == "attention",
             "name": f"{cell}_{index}",
