@@ -1,5 +1,6 @@
 """What the tests need that differs between the backends, written once."""
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -51,18 +52,19 @@ def gradients(layer, loss, inputs, dtype="float32", **call_arguments):
     elif BACKEND == "jax":
         import jax
 
-        def objective(x, trainable):
-            outputs, _ = layer.stateless_call(
-                trainable,
-                [v.value for v in layer.non_trainable_variables],
-                x,
-                **call_arguments,
-            )
-            return loss(outputs)
-
-        x = jax.numpy.asarray(inputs, dtype)
-        by_x, by_variables = jax.grad(objective, argnums=(0, 1))(
-            x, [variable.value for variable in variables]
+        arrays = {
+            name: jax.numpy.asarray(value)
+            for name, value in call_arguments.items()
+            if isinstance(value, np.ndarray)
+        }
+        others = tuple(
+            item for item in call_arguments.items() if item[0] not in arrays
+        )
+        by_x, by_variables = _jax_gradient(layer, loss, others)(
+            jax.numpy.asarray(inputs, dtype),
+            [variable.value for variable in variables],
+            [v.value for v in layer.non_trainable_variables],
+            arrays,
         )
         found = [by_x, *by_variables]
     else:
@@ -80,6 +82,40 @@ def gradients(layer, loss, inputs, dtype="float32", **call_arguments):
         else keras.ops.convert_to_numpy(gradient)
         for gradient, like in zip(found, [inputs, *variables], strict=True)
     ]
+
+
+@functools.lru_cache(maxsize=8)
+def _jax_gradient(layer, loss, call_arguments):
+    """The compiled gradient; the same one for other masks and inputs."""
+    import jax
+
+    def objective(x, trainable, rest, arrays):
+        outputs, _ = layer.stateless_call(
+            trainable, rest, x, **arrays, **dict(call_arguments)
+        )
+        return loss(outputs)
+
+    return jax.jit(jax.grad(objective, argnums=(0, 1)))
+
+
+def value_function(layer, loss):
+    """Return a function from inputs and weights to `loss(layer(inputs))`."""
+    if BACKEND == "jax":
+        import jax
+
+        rest = [v.value for v in layer.non_trainable_variables]
+        return jax.jit(
+            lambda x, weights: loss(layer.stateless_call(weights, rest, x)[0])
+        )
+
+    def value(x, weights):
+        for variable, array in zip(
+            layer.trainable_variables, weights, strict=True
+        ):
+            variable.assign(array)
+        return loss(layer(keras.ops.convert_to_tensor(x)))
+
+    return value
 
 
 def load_elsewhere(backend, model_path, inputs, directory):

@@ -16,6 +16,7 @@ from tests.backend import compiled
 from tests.backend import gradients
 from tests.backend import load_elsewhere
 from tests.backend import to_numpy
+from tests.backend import value_function
 
 
 def assert_same(actual, expected, tolerance=1e-6):
@@ -106,13 +107,10 @@ def check_gradients(make, inputs, loss):
     rng = np.random.default_rng(0)
     points = [inputs, *(to_numpy(v) for v in layer.trainable_variables)]
 
+    value = value_function(layer, loss)
+
     def value_at(arrays):
-        for variable, array in zip(
-            layer.trainable_variables, arrays[1:], strict=True
-        ):
-            variable.assign(array)
-        x = keras.ops.convert_to_tensor(arrays[0], dtype)
-        return float(to_numpy(loss(layer(x))))
+        return float(to_numpy(value(arrays[0], arrays[1:])))
 
     found = gradients(layer, loss, inputs, dtype)
     for number, gradient in enumerate(found):
@@ -144,8 +142,10 @@ def check_masks(make, inputs, **call_arguments):
     batch, time, _ = inputs.shape
     bare = to_numpy(layer(inputs, **call_arguments))
 
+    masked = compiled(lambda x, mask: layer(x, mask=mask, **call_arguments))
+
     def call(x, mask):
-        return to_numpy(layer(x, mask=mask, **call_arguments))
+        return to_numpy(masked(x, mask))
 
     everything = np.ones((batch, time), bool)
     assert_same(call(inputs, everything), bare)

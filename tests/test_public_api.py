@@ -32,7 +32,11 @@ def test_registered_names_are_frozen():
         for item in vars(ks.layers).values()
         if isinstance(item, type)
     }
-    assert found == {"keras_seqattn>TemporalAttention"}
+    assert found == {
+        "keras_seqattn>LARNN",
+        "keras_seqattn>LARNNCell",
+        "keras_seqattn>TemporalAttention",
+    }
 
 
 PROBE = """

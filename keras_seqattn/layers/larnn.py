@@ -9,14 +9,14 @@ from keras import ops
 # keras.layers.RNN, as JAX needs it.
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
+from keras_seqattn import larnn_sequence as sequence
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_mask_shape
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_rate
-from keras_seqattn.layers import larnn_sequence as sequence
-from keras_seqattn.layers.larnn_sequence import EMPTY
-from keras_seqattn.layers.larnn_sequence import NORMS
-from keras_seqattn.layers.larnn_sequence import Settings
+from keras_seqattn.larnn_sequence import EMPTY
+from keras_seqattn.larnn_sequence import NORMS
+from keras_seqattn.larnn_sequence import Settings
 from keras_seqattn.precision import at_least_float32
 
 # The groups that share an initializer, a regularizer and a constraint.

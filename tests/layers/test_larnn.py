@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seqattn import larnn_sequence as sequence
 from keras_seqattn.layers import LARNN
 from keras_seqattn.layers import LARNNCell
-from keras_seqattn.layers import larnn_sequence as sequence
 from tests import layer_checks
 from tests.backend import BACKEND
 from tests.backend import gradients
@@ -620,7 +620,10 @@ def test_moving_statistics(inputs):
     for name, values in statistics.items():
         if name == "key_value":  # Keys and values in turn.
             values = [
-                [np.stack(pair) for pair in zip(*values[t : t + 2])]
+                [
+                    np.stack(pair)
+                    for pair in zip(*values[t : t + 2], strict=False)
+                ]
                 for t in range(0, len(values), 2)
             ]
         for kind, steps in zip(

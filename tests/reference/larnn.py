@@ -44,7 +44,7 @@ def larnn(
     x = x.astype("float64")
     statistics = {}
 
-    def norm(name, value):
+    def norm(name, value, kind=None):
         if normalization is None:
             return value
         if normalization == "layer":
@@ -58,7 +58,7 @@ def larnn(
             mean = w[f"{name}_norm/moving_mean"]
             variance = w[f"{name}_norm/moving_variance"]
             if name == "key_value":
-                mean, variance = mean[which], variance[which]
+                mean, variance = mean[kind], variance[kind]
         epsilon = 1e-5 if normalization == "batch" else 1e-3
         hat = (value - mean) / np.sqrt(variance + epsilon)
         return hat * w[f"{name}_norm/gamma"] + w[f"{name}_norm/beta"]
@@ -76,7 +76,7 @@ def larnn(
         )
         seen = past[-window_size:]
         projected = []
-        for which, name in enumerate(("key", "value")):
+        for kind, name in enumerate(("key", "value")):
             rows = []
             for index, cell in enumerate(seen):
                 row = cell @ w[f"{name}_kernel"] + w[f"{name}_bias"]
@@ -86,7 +86,7 @@ def larnn(
                 rows.append(row)
             rows = np.stack(rows)
             if activation:
-                rows = norm("key_value", elu(rows))
+                rows = norm("key_value", elu(rows), kind)
             projected.append(rows)
         keys, values = projected
         attended = np.zeros((batch, units))
