@@ -231,5 +231,19 @@ def past_attention_model(model: keras.Model, layer: int = -1) -> keras.Model:
             f"`cell='larnn'`, or name one it has. Received: layer={layer}"
         )
     found = layers[layer]
-    scores = found(found.input, return_attention_scores=True)[1]
+    scores = _PastAttention(found)(found.input)
     return keras.Model(model.input, scores, name="past_attention")
+
+
+class _PastAttention(keras.layers.Layer):
+    """The scores alone.
+
+    Keras finds no second output of a layer that was first called for one.
+    """
+
+    def __init__(self, larnn: LARNN) -> None:
+        super().__init__()
+        self.larnn = larnn
+
+    def call(self, inputs: Any) -> Any:
+        return self.larnn(inputs, return_attention_scores=True)[1]
