@@ -12,12 +12,12 @@ turn so that a drift of the machine's speed hits all alike, are printed and
 stored in the JSON (`extra_info`).
 """
 
-import time
-
 import keras
 import numpy as np
 import pytest
 
+from benchmarks.timing import forward_and_train_step
+from benchmarks.timing import medians_in_turn
 from keras_seqattn.layers import TemporalAttention
 
 WIDTH, BATCH = 256, 64
@@ -44,64 +44,6 @@ LAYERS = {
 }
 
 
-def forward_and_train_step(layer, inputs):
-    """Return two functions without arguments that compute and wait."""
-    layer.build(inputs.shape)
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        x = tf.constant(inputs)
-        weights = [variable.value for variable in layer.trainable_variables]
-
-        @tf.function
-        def forward():
-            return layer(x)
-
-        @tf.function
-        def train_step():
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                loss = tf.reduce_sum(layer(x) ** 2)
-            return tape.gradient(loss, [x, *weights]), loss
-
-        return lambda: forward().numpy(), lambda: train_step()[1].numpy()
-    if backend == "jax":
-        import jax
-
-        x = jax.numpy.asarray(inputs)
-        weights = [variable.value for variable in layer.trainable_variables]
-        rest = [v.value for v in layer.non_trainable_variables]
-
-        def call(x, weights):
-            return layer.stateless_call(weights, rest, x)[0]
-
-        forward = jax.jit(call)
-        train_step = jax.jit(
-            jax.value_and_grad(
-                lambda x, w: (call(x, w) ** 2).sum(), argnums=(0, 1)
-            )
-        )
-        return (
-            lambda: jax.block_until_ready(forward(x, weights)),
-            lambda: jax.block_until_ready(train_step(x, weights)),
-        )
-    import torch
-
-    x = torch.tensor(inputs, requires_grad=True)
-    weights = [variable.value for variable in layer.trainable_variables]
-
-    def forward():
-        with torch.no_grad():
-            return layer(x)
-
-    def train_step():
-        loss = (layer(x) ** 2).sum()
-        return torch.autograd.grad(loss, [x, *weights]), loss
-
-    return forward, train_step
-
-
 @pytest.mark.parametrize("time_steps, rounds", [(20, 200), (512, 30)])
 @pytest.mark.parametrize("mode", ["forward", "train step"])
 def test_temporal_attention(benchmark, time_steps, rounds, mode):
@@ -111,14 +53,7 @@ def test_temporal_attention(benchmark, time_steps, rounds, mode):
         name: forward_and_train_step(make(), inputs)[mode == "train step"]
         for name, make in LAYERS.items()
     }
-    seconds = {name: [] for name in functions}
-    for turn in range(rounds + 5):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if turn >= 5:
-                seconds[name].append(time.perf_counter() - start)
-    medians = {name: np.median(times) for name, times in seconds.items()}
+    medians = medians_in_turn(functions, rounds, warm_up=5)
     ours = medians["TemporalAttention"]
     ratios = {
         f"ours / {name}": round(float(ours / medians[name]), 2)

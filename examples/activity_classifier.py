@@ -151,6 +151,8 @@ def main() -> None:
         cell=arguments.cell[0],
         seed=arguments.seeds[0],
     )
+    if arguments.cell[0] == "larnn":
+        draw_attention(classifier, windows, output / "attention.png")
     classifier.save(output / "classifier.keras")
     loaded = keras.saving.load_model(output / "classifier.keras")
     some = windows.x[:100]
@@ -178,6 +180,7 @@ def main() -> None:
     )
     for name, what in (
         ("activity_classifier.png", "confusion matrices, learning curves"),
+        ("attention.png", "which past cells one window attends to"),
         ("report.json", "every number"),
         ("test.json", "the score on --test"),
         ("classifier.keras", "keras.saving.load_model(...)"),
@@ -211,6 +214,30 @@ def draw(report: activity.ActivityReport, path: pathlib.Path) -> None:
             visualization.plot_learning_curves(
                 histories, metric, axes[row, column]
             )
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def draw_attention(
+    classifier: keras.Model,
+    windows: activity.ActivityWindows,
+    path: pathlib.Path,
+) -> None:
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from keras_seqattn import visualization
+
+    _, standardize, inner = classifier.layers
+    scores = ks.models.past_attention_model(inner).predict(
+        standardize(windows.x[:1]), verbose=0
+    )
+    figure, ax = plt.subplots(figsize=(9, 3.5), layout="constrained")
+    seconds = windows.x.shape[1] / windows.rate
+    visualization.plot_attention_over_past(
+        scores[0], scores.shape[1] / seconds, ax
+    )
+    ax.set_title(f"Attention over past cells, {windows.classes[windows.y[0]]}")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

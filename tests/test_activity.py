@@ -694,3 +694,39 @@ def test_bad_arguments(arguments, message):
 def test_bad_recipe(arguments, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**arguments)
+
+
+def test_rotation_turns_all_triads_of_a_window_alike():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 5, 9))
+    augment = activity.RotateAndScale(degrees=20, scale=1e-9)
+    turned, y = augment(x, np.eye(200), np.random.default_rng(1))
+    np.testing.assert_array_equal(y, np.eye(200))
+    angles = []
+    for before, after in zip(x, turned, strict=True):
+        # One matrix for all samples and triads, orthogonal, no reflection.
+        matrix, residual, *_ = np.linalg.lstsq(
+            before.reshape(-1, 3), after.reshape(-1, 3)
+        )
+        assert residual.max() < 1e-12
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-6)
+        assert abs(np.linalg.det(matrix) - 1) < 1e-6
+        angles.append(np.arccos(np.clip((np.trace(matrix) - 1) / 2, -1, 1)))
+    assert abs(np.sqrt(np.mean(np.square(angles))) - np.deg2rad(20)) < 0.05
+
+
+def test_scaling_is_by_channel_and_window():
+    x = np.ones((500, 4, 3), "float32")
+    augment = activity.RotateAndScale(degrees=1e-9, scale=0.1)
+    scaled, _ = augment(x, np.eye(500), np.random.default_rng(1))
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled, scaled[:, :1] * x, rtol=1e-6)
+    assert abs(scaled[:, 0].std() - 0.1) < 0.01
+    assert abs(scaled[:, 0].mean() - 1) < 0.01
+
+
+def test_rotation_needs_triads():
+    with pytest.raises(ValueError, match="a multiple of 3 channels"):
+        activity.RotateAndScale()(
+            np.ones((2, 5, 4)), np.eye(2), np.random.default_rng(0)
+        )

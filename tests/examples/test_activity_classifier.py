@@ -35,6 +35,7 @@ def test_ucihar_in_its_folder(tmp_path):
     assert "differs by at most" in done.stdout
     assert sorted(path.name for path in output.iterdir()) == [
         "activity_classifier.png",
+        "attention.png",
         "classifier.keras",
         "classifier_saved_model",
         "report.json",

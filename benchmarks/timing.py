@@ -1,0 +1,86 @@
+"""Timing layers in turn, in one process, on any backend."""
+
+import time
+
+import keras
+import numpy as np
+
+
+def forward_and_train_step(layer, inputs, input_gradient=True):
+    """Return two functions without arguments that compute and wait.
+
+    The train step is the loss and its gradient by the weights, and by the
+    inputs if asked for.
+    """
+    layer.build(inputs.shape)
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(inputs)
+        weights = [variable.value for variable in layer.trainable_variables]
+
+        @tf.function
+        def forward():
+            return layer(x)
+
+        @tf.function
+        def train_step():
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(layer(x) ** 2)
+            sources = [x, *weights] if input_gradient else weights
+            return tape.gradient(loss, sources), loss
+
+        return lambda: forward().numpy(), lambda: train_step()[1].numpy()
+    if backend == "jax":
+        import jax
+
+        x = jax.numpy.asarray(inputs)
+        weights = [variable.value for variable in layer.trainable_variables]
+        rest = [v.value for v in layer.non_trainable_variables]
+
+        def call(x, weights):
+            return layer.stateless_call(weights, rest, x)[0]
+
+        forward = jax.jit(call)
+        train_step = jax.jit(
+            jax.value_and_grad(
+                lambda x, w: (call(x, w) ** 2).sum(),
+                argnums=(0, 1) if input_gradient else 1,
+            )
+        )
+        return (
+            lambda: jax.block_until_ready(forward(x, weights)),
+            lambda: jax.block_until_ready(train_step(x, weights)),
+        )
+    import torch
+
+    x = torch.tensor(inputs, requires_grad=input_gradient)
+    weights = [variable.value for variable in layer.trainable_variables]
+
+    def forward():
+        with torch.no_grad():
+            return layer(x)
+
+    def train_step():
+        loss = (layer(x) ** 2).sum()
+        sources = [x, *weights] if input_gradient else weights
+        return torch.autograd.grad(loss, sources), loss
+
+    return forward, train_step
+
+
+def medians_in_turn(functions, rounds, warm_up=2):
+    """Median seconds of each function, called one after another.
+
+    So that a drift of the machine's speed hits all alike.
+    """
+    seconds = {name: [] for name in functions}
+    for turn in range(rounds + warm_up):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if turn >= warm_up:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(times)) for name, times in seconds.items()}
