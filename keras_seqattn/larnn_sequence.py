@@ -311,9 +311,7 @@ def step(
     gates = u[:, : 4 * units] + attention @ w["attention_kernel"]
     candidate = ops.tanh(gates[:, :units])
     gates = ops.sigmoid(gates[:, units:])
-    forget = gates[:, :units]
-    write = gates[:, units : 2 * units]
-    read = gates[:, 2 * units :]
+    forget, write, read = _gates(settings, {"gates": gates})
     cell = candidate * write + cell * forget
     cell = _normalize(w, settings, "cell", cell, weight, statistics)
     hidden = _normalize(
@@ -539,42 +537,35 @@ def _backward(
     units, heads = settings.units, settings.num_heads
     norm = settings.normalization
     size = window.shape[0]
-    scale = (units // heads) ** -0.5
     history = saved["history"]
 
-    # --- What follows from the forward pass alone, for all steps at once.
     hidden_before = ops.concatenate([hidden[None], saved["hidden"][:-1]])
     if "hidden_mask" in w:
         hidden_before = hidden_before * w["hidden_mask"]
     cell_before = ops.concatenate([cell[None], saved["cell"][:-1]])
-    candidate, gates = saved["candidate"], saved["gates"]
-    forget = gates[..., :units]
-    write = gates[..., units : 2 * units]
-    read = gates[..., 2 * units :]
-    squashed = ops.elu(saved["cell"])
     rows = {
-        "query": saved["query"] * scale,
-        "query_slope": _elu_slope(saved["query"]) * scale,
-        "log_sum": saved["log_sum"],
-        "attended": saved["attended"],
-        "projected_slope": _elu_slope(saved["projected"]),
-        "forget": forget,
-        "gate_slopes": _join(
-            write * (1 - candidate * candidate),
-            cell_before * forget * (1 - forget),
-            candidate * write * (1 - write),
-            squashed * read * (1 - read),
-        ),
-        "read_slope": read * _elu_slope(squashed),
-        "hidden": upstream_hidden,
-        "cell": upstream_cell,
+        name: saved[name]
+        for name in (
+            "candidate", "gates", "query", "attended", "projected", "log_sum"
+        )
+    }  # fmt: skip
+    rows |= {
+        "cell_before": cell_before,
+        "squashed": ops.elu(saved["cell"]),
+        "upstream_hidden": upstream_hidden,
+        "upstream_cell": upstream_cell,
     }
+    # What follows from the forward pass alone: for all steps at once, but
+    # where a compiler fuses it into the step.
+    fused = keras.backend.backend() == "jax"
+    if not fused:
+        rows = _slopes(settings, rows)
     if settings.batch_statistics:
         rows["weight"] = weight
     if norm is not None:
         for name, value in (
-            ("cell", candidate * write + cell_before * forget),
-            ("hidden", read * squashed),
+            ("cell", _cell_sum(settings, saved, cell_before)),
+            ("hidden", _gates(settings, saved)[2] * ops.elu(saved["cell"])),
             ("attention", saved["projected"]),
         ):
             hat, factor, *_ = _standardize(
@@ -611,10 +602,12 @@ def _backward(
     # --- One step back.
     def body(index: Any, carry: Any, row: Tensors, d_row: Any) -> Any:
         d_hidden, d_cell, totals = carry
+        if fused:
+            row = _slopes(settings, row)
         if not settings.positions:
             d_row, totals = _row_gradient(w, settings, d_row, row, totals)
-        d_hidden = d_hidden + row["hidden"]
-        d_cell = d_cell + row["cell"] + d_row @ to_cell
+        d_hidden = d_hidden + row["upstream_hidden"]
+        d_cell = d_cell + row["upstream_cell"] + d_row @ to_cell
         d_read = denormalize("hidden", d_hidden, row)
         d_cell = d_cell + d_read * row["read_slope"]
         d_sum = denormalize("cell", d_cell, row)
@@ -642,7 +635,7 @@ def _backward(
                 _moving(w, "key_value"),
             )
             keys_values = _key_value_affine(w, settings, hat)
-        partners = _join(row["query"], d_attended)
+        partners = _join(row["scaled_query"], d_attended)
         both = (keys_values * partners) @ w["double_sums"]
         scores = ops.exp(both[..., :heads] + slots - row["log_sum"])
         mean = (row["attended"] * d_attended) @ w["head_sums"]
@@ -742,6 +735,48 @@ def _backward(
         found["key_value_beta"] = ops.sum(totals["beta"], axis=0)
     d_inputs = d["u"] @ ops.transpose(w["input_kernel"])
     return (d_inputs, d_hidden, d_cell, d_window), found
+
+
+def _gates(settings: Settings, saved: Tensors) -> tuple[Any, Any, Any]:
+    """Forget, input (write) and output (read) gate."""
+    units, gates = settings.units, saved["gates"]
+    return (
+        gates[..., :units],
+        gates[..., units : 2 * units],
+        gates[..., 2 * units :],
+    )
+
+
+def _cell_sum(settings: Settings, saved: Tensors, before: Any) -> Any:
+    forget, write, _ = _gates(settings, saved)
+    return saved["candidate"] * write + before * forget
+
+
+_REPLACED = (
+    "candidate", "gates", "squashed", "cell_before", "query", "projected"
+)  # fmt: skip
+
+
+def _slopes(settings: Settings, row: Tensors) -> Tensors:
+    """Add to one or all steps' saved tensors what their gradient needs."""
+    scale = (settings.units // settings.num_heads) ** -0.5
+    forget, write, read = _gates(settings, row)
+    candidate, squashed = row["candidate"], row["squashed"]
+    kept = {name: value for name, value in row.items() if name not in _REPLACED}
+    return {
+        **kept,
+        "scaled_query": row["query"] * scale,
+        "query_slope": _elu_slope(row["query"]) * scale,
+        "projected_slope": _elu_slope(row["projected"]),
+        "forget": forget,
+        "gate_slopes": _join(
+            write * (1 - candidate * candidate),
+            row["cell_before"] * forget * (1 - forget),
+            candidate * write * (1 - write),
+            squashed * read * (1 - read),
+        ),
+        "read_slope": read * _elu_slope(squashed),
+    }
 
 
 def _row_gradient(
