@@ -297,7 +297,7 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
         weight = self.add_weight(
             name=name,
             shape=shape,
-            initializer=getattr(self, f"{group}_initializer"),
+            initializer=_own(getattr(self, f"{group}_initializer")),
             regularizer=getattr(self, f"{group}_regularizer"),
             constraint=getattr(self, f"{group}_constraint"),
             autocast=False,
@@ -478,6 +478,13 @@ def _initializer(given: Any, units: int) -> Any:
     return keras.initializers.get(given)
 
 
+def _own(initializer: Any) -> Any:
+    """A copy: an unseeded initializer draws the same numbers every time."""
+    if isinstance(initializer, keras.initializers.Initializer):
+        return initializer.clone()
+    return initializer
+
+
 class _Norm(keras.layers.Layer):
     """The weights of one normalization."""
 
@@ -500,7 +507,7 @@ class _Norm(keras.layers.Layer):
             weight = self.add_weight(
                 name=name,
                 shape=shape,
-                initializer=getattr(self, f"{name}_initializer"),
+                initializer=_own(getattr(self, f"{name}_initializer")),
                 autocast=False,
             )
             setattr(self, name, weight)

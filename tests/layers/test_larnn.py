@@ -475,6 +475,25 @@ def test_the_reference_initializer():
         assert value.min() < 0 < value.max()
 
 
+@pytest.mark.parametrize("initializer", ["glorot_uniform", "reference"])
+def test_no_two_weights_begin_alike(initializer):
+    layer = LARNN(
+        6,
+        2,
+        normalization="layer",
+        **{
+            f"{group}_initializer": initializer
+            for group in ("kernel", "recurrent", "attention")
+        },
+        bias_initializer="reference",
+        gamma_initializer="reference",
+        beta_initializer="reference",
+    )
+    layer.build((None, None, 6))
+    values = [v.ravel()[:6] for v in by_name(layer).values()]
+    assert len({tuple(value) for value in values}) == len(values)
+
+
 def test_the_forget_gate_begins_open():
     layer = LARNN(4)
     layer.build((None, None, 3))
