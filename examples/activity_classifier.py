@@ -167,7 +167,9 @@ def main() -> None:
     )
     if arguments.test:
         score = activity.score_model(
-            loaded, activity.load_activity(arguments.test, "test")
+            loaded,
+            activity.load_activity(arguments.test, "test"),
+            trained_on=windows,
         )
         (output / "test.json").write_text(json.dumps(score.to_dict(), indent=1))
         print(

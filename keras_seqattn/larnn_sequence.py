@@ -98,6 +98,9 @@ def _standardize(
     Over the features ("layer"), over `axes` with the rows' `weight` ("batch"
     in training), or by moving statistics.
     """
+    if settings.normalization == "batch":
+        # Rows that do not count run on, and would grow without bounds.
+        x = ops.where(weight > 0, x, 0)
     if settings.normalization == "layer":
         mean = ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(x - mean), axis=-1, keepdims=True)
@@ -276,7 +279,7 @@ def step(
         cell: (batch, units).
         window: (window, batch, ...), from `finish_rows`.
         empty: (window, batch or 1, 1), 0, or `EMPTY` where no cell is.
-        weight: (batch, 1), which sequences count in batch statistics.
+        weight: (batch, 1), which sequences count, for "batch".
     """
     units = settings.units
     statistics: Tensors = {}
@@ -330,8 +333,8 @@ def step(
 
 
 def _slot_weight(settings: Settings, empty: Any, weight: Any) -> Any:
-    """(window, batch, 1, 1), which slots count in batch statistics."""
-    if not settings.batch_statistics:
+    """(window, batch, 1, 1), which slots count for "batch"."""
+    if settings.normalization != "batch":
         return None
     return ops.expand_dims(ops.cast(empty == 0, weight.dtype) * weight, -1)
 
@@ -362,7 +365,7 @@ def run_sequence(
             `finish_rows` gives their value.
         empty: (window + time, batch or 1, 1), 0, or `EMPTY` for the slots
             that hold no cell.
-        weight: (time, batch, 1), which steps count in batch statistics.
+        weight: (time, batch, 1), which steps count, for "batch".
         return_scores: Whether to return the attention scores.
 
     Returns:
@@ -467,7 +470,7 @@ def _forward(
         keras.backend.backend() != "jax" or inputs.shape[-1] > settings.units
     )
     rows = {"inputs": drive(w, inputs) if hoisted else inputs}
-    if settings.batch_statistics:
+    if settings.normalization == "batch":
         rows["weight"] = weight
 
     def body(index: Any, carry: Any, row: Tensors, window: Tensors) -> Any:
@@ -560,7 +563,7 @@ def _backward(
     fused = keras.backend.backend() == "jax"
     if not fused:
         rows = _slopes(settings, rows)
-    if settings.batch_statistics:
+    if settings.normalization == "batch":
         rows["weight"] = weight
     if norm is not None:
         for name, value in (

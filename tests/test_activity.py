@@ -15,8 +15,8 @@ from keras_seqattn import activity
 from keras_seqattn.activity import ActivityWindows
 from keras_seqattn.activity import Recipe
 from keras_seqattn.activity import Score
+from keras_seqattn.activity.array_pickle import read_dictionary
 from keras_seqattn.activity.continuous import cut_recordings
-from keras_seqattn.activity.seglearn_watch import read_dictionary
 from keras_seqattn.activity.training import ActivityTrainer
 from tests.activity_files import NAMES
 from tests.activity_files import write_ucihar
@@ -375,6 +375,42 @@ def test_other_npy_files_are_refused(tmp_path):
         read_dictionary(path)
     watch_file(path, 2, X=[Attack(__import__("codecs").encode, "a", "rot13")])
     with pytest.raises(ValueError, match="encoded as 'rot13'"):
+        read_dictionary(path)
+
+
+def test_no_pickle_says_where_an_array_s_objects_lie(tmp_path):
+    """NumPy itself would take these bytes for pointers, and crash."""
+
+    class Dtype:
+        def __reduce__(self):
+            state = (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)
+            return np.dtype, ("V8", False, True), state
+
+    class Evil:
+        def __init__(self, dtype):
+            self.dtype = dtype
+
+        def __reduce__(self):
+            state = (1, (1,), self.dtype, False, b"12345678")
+            return np.empty(0).__reduce__()[0], (np.ndarray, (0,), b"b"), state
+
+    path = tmp_path / "file.npy"
+    for dtype, reason in (
+        (Dtype(), "an array of type 'V8'"),
+        (np.dtype("O"), "objects given as bytes"),
+    ):
+        watch_file(path, 2, X=[Evil(dtype)])
+        with pytest.raises(ValueError, match=reason):
+            read_dictionary(path)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x80\x02]q\x00", b"garbage"])
+def test_a_broken_pickle_gives_its_reason(payload, tmp_path):
+    path = tmp_path / "file.npy"
+    np.save(path, np.array({}, object), allow_pickle=True)
+    header = path.read_bytes()[:128]
+    path.write_bytes(header + payload)
+    with pytest.raises(ValueError, match="one dictionary of arrays"):
         read_dictionary(path)
 
 

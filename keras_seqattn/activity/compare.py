@@ -42,7 +42,8 @@ def classify_recordings(
     `train_final` trains. The final epoch is the score to quote; the best
     epoch is chosen on the scored subjects and flatters. With `patience` the
     subjects of the next fold do not train but choose the epoch: both scores
-    are then on subjects that chose nothing.
+    are then on subjects that chose nothing. (The baselines, which choose
+    nothing, train on these subjects too.)
 
     Args:
         windows: An `ActivityWindows`.
@@ -220,10 +221,46 @@ def train_final(
     ).deploy(f"activity_{cell}")
 
 
-def score_model(model: keras.Model, windows: ActivityWindows) -> Score:
-    """Score a model that takes raw windows, as `train_final` returns."""
+def score_model(
+    model: keras.Model,
+    windows: ActivityWindows,
+    trained_on: ActivityWindows | None = None,
+) -> Score:
+    """Score a model that takes raw windows, as `train_final` returns.
+
+    Args:
+        model: A `keras.Model` from raw windows to class probabilities.
+        windows: The windows to score.
+        trained_on: The windows it was trained on, to compare with.
+
+    Raises:
+        ValueError: Classes, channels, rate or length of the windows are not
+            those of `trained_on`, or a subject is in both.
+    """
+    if trained_on is not None:
+        _check_comparable(trained_on, windows)
     predicted = predict(model, windows.x).argmax(axis=1)
     return Score.of(windows.y, predicted, len(windows.classes))
+
+
+def _check_comparable(train: ActivityWindows, test: ActivityWindows) -> None:
+    for name, have, want in (
+        ("classes", test.classes, train.classes),
+        ("channels", test.channels, train.channels),
+        ("rate", test.rate, train.rate),
+        ("length", test.x.shape[1], train.x.shape[1]),
+    ):
+        if have != want:
+            raise ValueError(
+                f"The windows to score must have the {name} of those trained "
+                f"on, {want}. Received: {have}"
+            )
+    shared = np.intersect1d(train.subject, test.subject)
+    if len(shared):
+        raise ValueError(
+            "No subject may be trained on and scored. Received: the subjects "
+            f"{shared.tolist()} in both"
+        )
 
 
 def _fold_result(

@@ -3,11 +3,10 @@
 import importlib.util
 import os
 import pathlib
-import pickle
-from typing import Any
 
 import numpy as np
 
+from keras_seqattn.activity.array_pickle import read_dictionary
 from keras_seqattn.activity.continuous import cut_recordings
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.activity.data import check_keys
@@ -34,8 +33,8 @@ def load_seglearn_watch(
     Seven shoulder exercises, ten subjects, both arms: 140 recordings of 6
     channels (acceleration, angular velocity) at 50 Hz. seglearn must be
     installed (`pip install keras_seqattn[activity]`) but is not imported. Its
-    file is a pickle; nothing but arrays, lists, dictionaries, numbers and
-    strings is admitted, so it cannot run code.
+    file is a pickle; it is read without calling what it names: nothing but
+    arrays, lists, dictionaries, numbers and strings is admitted.
 
     Reference: Burns et al., Physiological Measurement 39, 075007, 2018,
     [doi:10.1088/1361-6579/aacfd9](https://doi.org/10.1088/1361-6579/aacfd9).
@@ -78,66 +77,3 @@ def load_seglearn_watch(
         seconds=seconds,
         overlap=overlap,
     )
-
-
-def read_dictionary(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a dictionary of arrays that `numpy.save` pickled, and no more.
-
-    Args:
-        path: Path of an `.npy` file.
-
-    Raises:
-        ValueError: The file holds anything but arrays, lists, dictionaries,
-            numbers and strings, or is not such a file.
-    """
-    path = os.fspath(path)
-    with open(path, "rb") as file:
-        try:
-            if np.lib.format.read_magic(file) != (1, 0):
-                raise ValueError("of a version other than 1.0")
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            if shape != () or dtype != np.dtype(object):
-                raise ValueError(f"of shape {shape} and dtype {dtype}")
-            data = _ArrayUnpickler(file).load()
-            data = data.item() if isinstance(data, np.ndarray) else data
-            if not isinstance(data, dict):
-                raise ValueError(f"a {type(data).__name__}")
-        except (ValueError, pickle.UnpicklingError) as error:
-            raise ValueError(
-                f"{path!r} must be an `.npy` file that holds one dictionary "
-                f"of arrays. Received: {error}"
-            ) from error
-    return data
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """How a pickle of protocol 2 writes bytes."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"text encoded as {encoding!r}")
-    return text.encode("latin1")
-
-
-# What a pickled array calls: its own names, before and since NumPy 2.
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy", "ndarray"): np.ndarray,
-    **{
-        (module, name): function
-        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-        for name, function in (
-            ("_reconstruct", np.empty(0).__reduce__()[0]),
-            ("scalar", np.float64(0).__reduce__()[0]),
-        )
-    },
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(
-                f"a pickle that calls {module}.{name}, which an array does "
-                "not need; it was not called"
-            )
-        return _ADMITTED[module, name]

@@ -25,8 +25,8 @@ PREDICT_BATCH = 256
 class Recipe:
     """How a classifier is trained.
 
-    Adam, gradients clipped to norm 1, the learning rate falling to 0 along a
-    cosine from epoch to epoch, cross-entropy.
+    Adam, each weight's gradient clipped to norm 1, the learning rate falling
+    to 0 along a cosine from epoch to epoch, cross-entropy.
 
     Args:
         epochs: Passes over the training windows.

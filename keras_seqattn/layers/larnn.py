@@ -390,7 +390,7 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
             self.get_recurrent_dropout_mask(states[0])
         settings = self.settings()
         w = sequence.with_constants(self.tensors(training), settings)
-        inputs = at_least_float32(inputs)
+        inputs = at_least_float32(ops.cast(inputs, self.compute_dtype))
         hidden, cell, window, empty = self.unpack(states)
         done = sequence.step(
             w,
@@ -545,10 +545,10 @@ class LARNN(keras.layers.RNN):
     """Runs a LARNN, an LSTM that attends to its own last cells.
 
     Equal to `keras.layers.RNN(LARNNCell(...))`, with the same weights under
-    the same names, but several times faster to train: the gradient is written
-    by hand, the window is never copied, and memory grows with `time * units`,
-    not with `time * window_size * units`. For the equations and the weights
-    see `LARNNCell`.
+    the same names (but for what masked steps output before the first step
+    that counts, see Masking), and several times faster to train. The gradient
+    is written by hand, and memory grows with `time * units`, not with `time *
+    window_size * units`. For the equations and the weights see `LARNNCell`.
 
     Reference:
         [Chevalier, LARNN, arXiv:1808.05578](
@@ -595,7 +595,7 @@ class LARNN(keras.layers.RNN):
             Default: `False`.
         unroll: Accepted as in other recurrent layers; changes nothing.
         zero_output_for_mask: Whether masked steps give zeros, not the output
-            before them. Default: `False`.
+            before them, with `return_sequences=True`. Default: `False`.
         **kwargs: `name`, `dtype`, `trainable`, as in every Keras layer.
 
     Call arguments:
@@ -628,6 +628,9 @@ class LARNN(keras.layers.RNN):
 
     Precision:
         As in `LARNNCell`.
+
+    Second derivatives:
+        On TensorFlow and JAX; torch raises. JAX has no forward mode here.
 
     Raises:
         ValueError: An argument out of its range, `units` that `num_heads`
@@ -767,10 +770,8 @@ class LARNN(keras.layers.RNN):
                 if self.stateful
                 else cell.get_initial_state(ops.shape(sequences)[0])
             )
-        state = [
-            ops.cast(ops.convert_to_tensor(s), self.compute_dtype)
-            for s in initial_state
-        ]
+        state = self._check_state(initial_state)
+        sequences = ops.cast(sequences, self.compute_dtype)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
@@ -780,8 +781,11 @@ class LARNN(keras.layers.RNN):
         training = bool(training)
         if training:
             sequences = self._drop(sequences, state)
+        # Frozen, it is at inference, as Keras' BatchNormalization.
         settings = cell.settings(
-            batch_statistics=training and cell.normalization == "batch"
+            batch_statistics=training
+            and self.trainable
+            and cell.normalization == "batch"
         )
         w = cell.tensors(training)
         cell.reset_dropout_mask()
@@ -790,7 +794,7 @@ class LARNN(keras.layers.RNN):
         inputs = ops.transpose(at_least_float32(sequences), (1, 0, 2))
         hidden, carried, window, empty = cell.unpack(state)
         weight = None
-        if settings.batch_statistics:
+        if cell.normalization == "batch":
             weight = ops.ones_like(inputs[:, :, :1])
             if order is not None:
                 weight = weight * order.step_counts(inputs.dtype)
@@ -843,6 +847,18 @@ class LARNN(keras.layers.RNN):
         result = [ops.cast(x, self.compute_dtype) for x in result]
         return result[0] if len(result) == 1 else tuple(result)
 
+    def _check_state(self, state: Any) -> list[Any]:
+        state = [ops.convert_to_tensor(s) for s in state]
+        widths = [s.shape[-1] if s.ndim == 2 else None for s in state]
+        if widths != self.state_size:
+            raise ValueError(
+                "`initial_state` must be four tensors (batch, width), as "
+                "`return_state=True` returns them, of the widths "
+                f"{self.state_size}. Received: shapes "
+                f"{[tuple(s.shape) for s in state]}"
+            )
+        return [ops.cast(s, self.compute_dtype) for s in state]
+
     def _drop(self, sequences: Any, state: list[Any]) -> Any:
         # In the order of keras.layers.RNN, so that a seed means the same.
         mask = self.cell.get_dropout_mask(sequences[:, 0])
@@ -865,14 +881,17 @@ class LARNN(keras.layers.RNN):
     def _update_statistics(self, statistics: Any, weight: Any) -> None:
         """Move the moving statistics towards their mean over the steps."""
         used = ops.cast(ops.sum(weight, axis=1) > 0, weight.dtype)
+        count = ops.sum(used)
+        # A batch that is all masked moves nothing.
+        rate = ops.where(count > 0, 1 - _MOMENTUM, 0.0)
         for name in self.cell._norms():
             norm = getattr(self.cell, f"{name}_norm")
             for kind in ("mean", "variance"):
                 values = statistics[f"{name}_{kind}"]
                 share = ops.reshape(used, (-1,) + (1,) * (values.ndim - 1))
-                mean = ops.sum(share * values, axis=0) / ops.sum(used)
+                mean = ops.sum(share * values, axis=0) / ops.maximum(count, 1)
                 moving = getattr(norm, f"moving_{kind}")
-                moving.assign(_MOMENTUM * moving + (1 - _MOMENTUM) * mean)
+                moving.assign(moving + rate * (mean - moving))
 
     def compute_output_spec(
         self,
@@ -896,7 +915,7 @@ class LARNN(keras.layers.RNN):
 
     def compute_mask(self, sequences: Any, mask: Any) -> Any:
         mask = keras.tree.flatten(mask)[0]
-        # For every output; no others have a time axis.
+        # For the first output; scores are 0 where it is False.
         return mask if self.return_sequences else None
 
     def get_config(self) -> dict[str, Any]:

@@ -26,13 +26,14 @@ FAITHFUL: dict[str, Any] = {
     "stem_filters": (),
     "compression": None,
     "dropout": 0.0,
-    "recurrent_dropout": 0.08888,
+    "recurrent_dropout": 0.08885391813337816,
     "attention_dropout": 0.1,
 }
-"""The original's best settings: `build_activity_classifier(..., **FAITHFUL)`.
+"""The original's best shape: `build_activity_classifier(..., **FAITHFUL)`.
 
 Its three layers are three here, with their own weights and all of them
-trained; the original ran its first one three times and trained none.
+trained; the original ran its first one three times and trained none. It drew
+dropout anew at each step, for the output too, and began with other weights.
 """
 
 
@@ -138,6 +139,11 @@ def build_activity_classifier(
     )
     stem_strides = check_positive_integer("stem_strides", stem_strides)
     dropout = check_rate("dropout", dropout)
+    if not isinstance(stem_filters, Sequence):
+        raise ValueError(
+            "`stem_filters` must be a sequence, one number a convolution. "
+            f"Received: stem_filters={stem_filters!r}"
+        )
 
     inputs = keras.Input((timesteps, channels), name="signal")
     x = inputs

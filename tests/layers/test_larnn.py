@@ -542,6 +542,76 @@ def test_batch_statistics_leave_padding_out(inputs):
     layer_checks.assert_same(after, by_name(twin), 1e-5)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_long_padding_with_batch_normalization(training):
+    """What runs on in the padding stays finite, gradients too."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 60, FEATURES)).astype("float32")
+    mask = np.arange(60) < np.array([[60], [10], [10], [10]])
+
+    def made():
+        layer = LARNN(**FIXED, normalization="batch", return_sequences=True)
+        layer.build(x.shape)
+        for weight in layer.non_trainable_variables:
+            if "variance" in weight.path:
+                weight.assign(np.full(weight.shape, 0.5))
+        return layer
+
+    def loss(output):
+        return keras.ops.mean(keras.ops.square(output))
+
+    layer = made()
+    arguments = {"mask": mask, "training": training}
+    assert np.isfinite(to_numpy(layer(x, **arguments))).all()
+    for gradient in gradients(layer, loss, x, **arguments):
+        assert np.isfinite(gradient).all()
+    if training:  # All alike: as if the padding was not there.
+        twin, cut = made(), made()
+        cut.set_weights(twin.get_weights())
+        even = {"mask": np.tile(np.arange(60) < 10, (4, 1))}
+        found = to_numpy(twin(x, training=True, **even))
+        expected = to_numpy(cut(x[:, :10], training=True))
+        layer_checks.assert_same(found[:, :10], expected, 1e-4)
+        for a, b in zip(
+            by_name(twin).items(), by_name(cut).items(), strict=True
+        ):
+            assert a[0] == b[0]
+            np.testing.assert_allclose(a[1], b[1], atol=1e-4, err_msg=a[0])
+
+
+def test_a_batch_that_is_all_masked_moves_no_statistics(inputs):
+    layer = make(normalization="batch")
+    before = by_name(layer)
+    layer(inputs, mask=np.zeros((BATCH, TIME), bool), training=True)
+    for name, value in by_name(layer).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_frozen_layer_uses_its_moving_statistics(inputs):
+    layer = make(normalization="batch")
+    layer.trainable = False
+    before = by_name(layer)
+    expected = to_numpy(layer(inputs))
+    layer_checks.assert_same(layer(inputs, training=True), expected, 0)
+    for name, value in by_name(layer).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@BOTH
+def test_integer_inputs(maker):
+    x = np.arange(BATCH * TIME * FEATURES).reshape(BATCH, TIME, FEATURES) % 5
+    layer = maker()
+    layer_checks.assert_same(layer(x), to_numpy(layer(x.astype("float32"))), 0)
+
+
+def test_bad_initial_states(inputs):
+    layer = make()
+    state = layer.get_initial_state(BATCH)
+    for bad in (state[:2], [state[0], *state[:3]]):
+        with pytest.raises(ValueError, match="`initial_state` must be four"):
+            layer(inputs, initial_state=bad)
+
+
 def test_the_mask_of_the_layer_before_is_used_and_passed_on(inputs):
     padded = inputs.copy()
     padded[:, 6:] = 0

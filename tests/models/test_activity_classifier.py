@@ -137,14 +137,22 @@ def test_learns_a_rhythm_on_three_seeds():
         angle = (0.4 + 0.3 * y[:, None]) * np.arange(32) + phase
         x = (size * np.sin(angle))[..., None].astype("float32")
         model = build_activity_classifier(
-            32, 1, 2, units=8, num_heads=2, window_size=5, stem_filters=(8,)
+            32,
+            1,
+            2,
+            units=8,
+            num_heads=2,
+            window_size=5,
+            stem_filters=(8,),
+            compression=None,
+            dropout=0.0,
         )
         model.compile(
-            keras.optimizers.Adam(0.02),
+            keras.optimizers.Adam(0.01),
             "sparse_categorical_crossentropy",
             metrics=["accuracy"],
         )
-        model.fit(x[:300], y[:300], epochs=8, verbose=0)
+        model.fit(x[:300], y[:300], epochs=25, verbose=0)
         _, accuracy = model.evaluate(x[300:], y[300:], verbose=0)
         assert accuracy > 0.9, seed  # chance: 0.5
 
@@ -182,6 +190,7 @@ def test_saved_model(signal, tmp_path):
         ({"pooling": "mean"}, "`pooling` must be one of"),
         ({"units": 5}, "`units` must be a multiple of `num_heads`"),
         ({"stem_filters": (0,)}, "`stem_filters` must be a positive integer"),
+        ({"stem_filters": 64}, "`stem_filters` must be a sequence"),
         ({"stem_strides": 1.5}, "`stem_strides` must be a positive integer"),
         ({"compression": 0}, "`compression` must be a finite number above 0"),
         ({"dropout": 1}, "`dropout` must be a number"),
