@@ -883,7 +883,7 @@ class LARNN(keras.layers.RNN):
         used = ops.cast(ops.sum(weight, axis=1) > 0, weight.dtype)
         count = ops.sum(used)
         # A batch that is all masked moves nothing.
-        rate = ops.where(count > 0, 1 - _MOMENTUM, 0.0)
+        rate = (1 - _MOMENTUM) * ops.cast(count > 0, count.dtype)
         for name in self.cell._norms():
             norm = getattr(self.cell, f"{name}_norm")
             for kind in ("mean", "variance"):
