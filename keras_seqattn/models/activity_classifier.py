@@ -149,7 +149,7 @@ def build_activity_classifier(
     x = inputs
     if compression is not None:
         compression = check_positive_number("compression", compression)
-        compressed = 0.5 * ops.arcsinh(compression * x)
+        compressed = 0.5 * _asinh(compression * x)
         x = keras.layers.Concatenate(name="compressed")([x, compressed])
     for index, filters in enumerate(stem_filters):
         x = keras.layers.Conv1D(
@@ -199,6 +199,13 @@ def build_activity_classifier(
         classes, activation="softmax", dtype="float32", name="probabilities"
     )(x)
     return keras.Model(inputs, x, name=name)
+
+
+def _asinh(x: Any) -> Any:
+    # Not ops.arcsinh, which JAX cannot write into a SavedModel.
+    size = ops.abs(x)
+    square = size * size
+    return ops.sign(x) * ops.log1p(size + square / (1 + ops.sqrt(1 + square)))
 
 
 def past_attention_model(model: keras.Model, layer: int = -1) -> keras.Model:
