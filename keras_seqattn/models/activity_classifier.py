@@ -119,7 +119,7 @@ def build_activity_classifier(
     import keras_seqattn as ks
 
     model = ks.models.build_activity_classifier(128, channels=9, classes=6)
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy")
     print(model.output_shape)  # (None, 6)
     ```
     """
