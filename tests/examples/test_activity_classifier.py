@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 
+import keras_seqattn  # noqa: F401  registers what a file holds
 from tests.activity_files import write_ucihar
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/activity_classifier.py"
