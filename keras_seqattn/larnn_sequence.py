@@ -45,6 +45,13 @@ class Settings(NamedTuple):
         return self.normalization if self.activation else None
 
     @property
+    def norms(self) -> list[str]:
+        """The normalizations there are, by name."""
+        if self.normalization is None:
+            return []
+        return [n for n in NORMS if n != "key_value" or self.key_value_norm]
+
+    @property
     def window_norm(self) -> str | None:
         """The normalization that depends on the window a row is in."""
         norm = self.key_value_norm
@@ -86,6 +93,11 @@ def _softmax_over_slots(scores: Any) -> tuple[Any, Any]:
     return scores / total, top + ops.log(total)
 
 
+def _shares(weight: Any, axes: tuple[int, ...]) -> Any:
+    """Each row's share of the batch statistics."""
+    return weight / ops.maximum(ops.sum(weight, axes, keepdims=True), 1)
+
+
 def _standardize(
     settings: Settings,
     x: Any,
@@ -105,7 +117,7 @@ def _standardize(
         mean = ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(x - mean), axis=-1, keepdims=True)
     elif settings.batch_statistics:
-        share = weight / ops.maximum(ops.sum(weight, axes, keepdims=True), 1)
+        share = _shares(weight, axes)
         mean = ops.sum(share * x, axis=axes, keepdims=True)
         variance = ops.sum(
             share * ops.square(x - mean), axis=axes, keepdims=True
@@ -131,7 +143,7 @@ def _standardize_gradient(
             - hat * ops.mean(d * hat, axis=-1, keepdims=True)
         )
     if settings.batch_statistics:
-        share = weight / ops.maximum(ops.sum(weight, axes, keepdims=True), 1)
+        share = _shares(weight, axes)
         return scale * (
             d
             - share * ops.sum(d, axis=axes, keepdims=True)
@@ -314,7 +326,7 @@ def step(
     gates = u[:, : 4 * units] + attention @ w["attention_kernel"]
     candidate = ops.tanh(gates[:, :units])
     gates = ops.sigmoid(gates[:, units:])
-    forget, write, read = _gates(settings, {"gates": gates})
+    forget, write, read = _split(settings, gates)
     cell = candidate * write + cell * forget
     cell = _normalize(w, settings, "cell", cell, weight, statistics)
     hidden = _normalize(
@@ -444,8 +456,7 @@ def run_sequence(
 def _statistics_names(settings: Settings) -> list[str]:
     return [
         f"{name}_{kind}"
-        for name in NORMS
-        if name != "key_value" or settings.key_value_norm
+        for name in settings.norms
         for kind in ("mean", "variance")
     ]
 
@@ -568,7 +579,10 @@ def _backward(
     if norm is not None:
         for name, value in (
             ("cell", _cell_sum(settings, saved, cell_before)),
-            ("hidden", _gates(settings, saved)[2] * ops.elu(saved["cell"])),
+            (
+                "hidden",
+                _split(settings, saved["gates"])[2] * ops.elu(saved["cell"]),
+            ),
             ("attention", saved["projected"]),
         ):
             hat, factor, *_ = _standardize(
@@ -740,9 +754,9 @@ def _backward(
     return (d_inputs, d_hidden, d_cell, d_window), found
 
 
-def _gates(settings: Settings, saved: Tensors) -> tuple[Any, Any, Any]:
+def _split(settings: Settings, gates: Any) -> tuple[Any, Any, Any]:
     """Forget, input (write) and output (read) gate."""
-    units, gates = settings.units, saved["gates"]
+    units = settings.units
     return (
         gates[..., :units],
         gates[..., units : 2 * units],
@@ -751,7 +765,7 @@ def _gates(settings: Settings, saved: Tensors) -> tuple[Any, Any, Any]:
 
 
 def _cell_sum(settings: Settings, saved: Tensors, before: Any) -> Any:
-    forget, write, _ = _gates(settings, saved)
+    forget, write, _ = _split(settings, saved["gates"])
     return saved["candidate"] * write + before * forget
 
 
@@ -763,7 +777,7 @@ _REPLACED = (
 def _slopes(settings: Settings, row: Tensors) -> Tensors:
     """Add to one or all steps' saved tensors what their gradient needs."""
     scale = (settings.units // settings.num_heads) ** -0.5
-    forget, write, read = _gates(settings, row)
+    forget, write, read = _split(settings, row["gates"])
     candidate, squashed = row["candidate"], row["squashed"]
     kept = {name: value for name, value in row.items() if name not in _REPLACED}
     return {

@@ -15,7 +15,6 @@ from keras_seqattn.argument_checks import check_mask_shape
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_rate
 from keras_seqattn.larnn_sequence import EMPTY
-from keras_seqattn.larnn_sequence import NORMS
 from keras_seqattn.larnn_sequence import Settings
 from keras_seqattn.precision import at_least_float32
 
@@ -280,7 +279,7 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
         self._add("value_bias", (units,), "bias")
         self._add("output_kernel", (units, units), "attention")
         self._add("output_bias", (units,), "bias")
-        for name in self._norms():
+        for name in self.settings().norms:
             norm = _Norm(
                 self.normalization == "batch",
                 2 if name == "key_value" else 1,
@@ -303,15 +302,6 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
             autocast=False,
         )
         setattr(self, name, weight)
-
-    def _norms(self) -> list[str]:
-        if self.normalization is None:
-            return []
-        return [
-            name
-            for name in NORMS
-            if name != "key_value" or self.key_value_activation
-        ]
 
     def settings(self, batch_statistics: bool = False) -> Settings:
         """What `larnn_sequence` needs to know of this cell."""
@@ -351,7 +341,7 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
             w["position_bias"] = (ops.matmul(features, kernel) + bias)[:, None]
         else:
             w["row_bias"] = bias
-        for name in self._norms():
+        for name in self.settings().norms:
             for kind, value in getattr(self, f"{name}_norm").tensors().items():
                 w[f"{name}_{kind}"] = value
         if training:
@@ -870,8 +860,9 @@ class LARNN(keras.layers.RNN):
         cell = self.cell
         scores = ops.transpose(scores, (1, 0, 2))
         if order is not None:
-            scores = order.to_steps(ops.pad(scores, ((0, 0), (1, 0), (0, 0))))
-            scores = ops.where(order.mask[..., None], scores, 0)
+            # There are no scores before the first step.
+            scores = ops.pad(scores, ((0, 0), (1, 0), (0, 0)))
+            scores = order.to_steps(scores, zeros=True)
         scores = ops.reshape(
             scores,
             (*ops.shape(scores)[:2], cell.window_size, cell.num_heads),
@@ -884,7 +875,7 @@ class LARNN(keras.layers.RNN):
         count = ops.sum(used)
         # A batch that is all masked moves nothing.
         rate = (1 - _MOMENTUM) * ops.cast(count > 0, count.dtype)
-        for name in self.cell._norms():
+        for name in self.cell.settings().norms:
             norm = getattr(self.cell, f"{name}_norm")
             for kind in ("mean", "variance"):
                 values = statistics[f"{name}_{kind}"]
