@@ -1,5 +1,6 @@
 """Attention and recurrence for sequences, in Keras 3, on three backends."""
 
+from keras_seqattn import activations as activations
 from keras_seqattn import export as export
 from keras_seqattn import layers as layers
 from keras_seqattn import models as models

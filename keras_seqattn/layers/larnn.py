@@ -11,12 +11,15 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from keras_seqattn import larnn_sequence as sequence
 from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_mask_shape
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_rate
 from keras_seqattn.larnn_sequence import EMPTY
 from keras_seqattn.larnn_sequence import Settings
+from keras_seqattn.masked_order import MaskedOrder
+from keras_seqattn.masked_order import last_rows
+from keras_seqattn.own_initializer import own_initializer
 from keras_seqattn.precision import at_least_float32
+from keras_seqattn.recurrent_layer import RecurrentLayer
 
 # The groups that share an initializer, a regularizer and a constraint.
 _GROUPS = ("kernel", "recurrent", "attention", "bias")
@@ -296,7 +299,7 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
         weight = self.add_weight(
             name=name,
             shape=shape,
-            initializer=_own(getattr(self, f"{group}_initializer")),
+            initializer=own_initializer(getattr(self, f"{group}_initializer")),
             regularizer=getattr(self, f"{group}_regularizer"),
             constraint=getattr(self, f"{group}_constraint"),
             autocast=False,
@@ -468,13 +471,6 @@ def _initializer(given: Any, units: int) -> Any:
     return keras.initializers.get(given)
 
 
-def _own(initializer: Any) -> Any:
-    """A copy: an unseeded initializer draws the same numbers every time."""
-    if isinstance(initializer, keras.initializers.Initializer):
-        return initializer.clone()
-    return initializer
-
-
 class _Norm(keras.layers.Layer):
     """The weights of one normalization."""
 
@@ -497,7 +493,9 @@ class _Norm(keras.layers.Layer):
             weight = self.add_weight(
                 name=name,
                 shape=shape,
-                initializer=_own(getattr(self, f"{name}_initializer")),
+                initializer=own_initializer(
+                    getattr(self, f"{name}_initializer")
+                ),
                 autocast=False,
             )
             setattr(self, name, weight)
@@ -531,7 +529,7 @@ class _LARNNLayerCell(LARNNCell):
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
-class LARNN(keras.layers.RNN):
+class LARNN(RecurrentLayer):
     """Runs a LARNN, an LSTM that attends to its own last cells.
 
     Equal to `keras.layers.RNN(LARNNCell(...))`, with the same weights under
@@ -715,28 +713,6 @@ class LARNN(keras.layers.RNN):
             zero_output_for_mask=zero_output_for_mask,
             **kwargs,
         )
-        self.input_spec = keras.layers.InputSpec(ndim=3)
-
-    def build(
-        self, sequences_shape: Any, initial_state_shape: Any = None
-    ) -> None:
-        super().build(sequences_shape, initial_state_shape)
-        self.input_spec = keras.layers.InputSpec(
-            ndim=3, axes={-1: sequences_shape[-1]}
-        )
-
-    def _create_state_variables(self, batch_size: int) -> None:
-        # As tracked weights: Keras' own untracked ones are lost on JAX.
-        self.states = [
-            self.add_weight(
-                name=f"state_{index}",
-                shape=(batch_size, size),
-                initializer="zeros",
-                trainable=False,
-                autocast=False,
-            )
-            for index, size in enumerate(self.state_size)
-        ]
 
     def call(
         self,
@@ -747,13 +723,7 @@ class LARNN(keras.layers.RNN):
         return_attention_scores: bool = False,
     ) -> Any:
         cell = self.cell
-        if sequences.shape[1] == 0:
-            raise ValueError(
-                "`LARNN` needs at least one timestep. "
-                f"Received: sequences.shape={tuple(sequences.shape)}"
-            )
-        if mask is not None:
-            check_mask_shape(mask.shape, sequences.shape)
+        self._check_sequences(sequences, mask)
         if initial_state is None:
             initial_state = (
                 self.states
@@ -765,7 +735,7 @@ class LARNN(keras.layers.RNN):
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
-        order = None if mask is None else _MaskedOrder(mask)
+        order = None if mask is None else MaskedOrder(mask)
         if order is not None:
             sequences = order.to_front(sequences)
         training = bool(training)
@@ -787,7 +757,8 @@ class LARNN(keras.layers.RNN):
         if cell.normalization == "batch":
             weight = ops.ones_like(inputs[:, :, :1])
             if order is not None:
-                weight = weight * order.step_counts(inputs.dtype)
+                counts = ops.cast(order.counts(), inputs.dtype)
+                weight = weight * ops.transpose(counts)[..., None]
         # All slots that come later hold a cell.
         empty = ops.concatenate(
             [empty, ops.zeros_like(inputs[:, :, :1]) + 0 * empty[:1]], axis=0
@@ -817,17 +788,17 @@ class LARNN(keras.layers.RNN):
                 else order.to_steps(sequence_outputs, self.zero_output_for_mask)
             )
         else:
-            result.append(_last(outputs, order, 1)[0])
+            result.append(last_rows(outputs, order, 1)[0])
         if return_attention_scores:
             result.append(self._arrange_scores(scores, order))
         if self.return_state or self.stateful:
             rows = ops.matmul(cells[1:], w["key_value_kernel"])
             rows = ops.concatenate([window, rows], axis=0)
             new_state = cell.pack(
-                _last(outputs, order, 1)[0],
-                _last(cells, order, 1)[0],
-                _last(rows, order, cell.window_size),
-                _last(empty, order, cell.window_size),
+                last_rows(outputs, order, 1)[0],
+                last_rows(cells, order, 1)[0],
+                last_rows(rows, order, cell.window_size),
+                last_rows(empty, order, cell.window_size),
             )
             if self.stateful:
                 for variable, value in zip(self.states, new_state, strict=True):
@@ -836,18 +807,6 @@ class LARNN(keras.layers.RNN):
                 result += new_state
         result = [ops.cast(x, self.compute_dtype) for x in result]
         return result[0] if len(result) == 1 else tuple(result)
-
-    def _check_state(self, state: Any) -> list[Any]:
-        state = [ops.convert_to_tensor(s) for s in state]
-        widths = [s.shape[-1] if s.ndim == 2 else None for s in state]
-        if widths != self.state_size:
-            raise ValueError(
-                "`initial_state` must be four tensors (batch, width), as "
-                "`return_state=True` returns them, of the widths "
-                f"{self.state_size}. Received: shapes "
-                f"{[tuple(s.shape) for s in state]}"
-            )
-        return [ops.cast(s, self.compute_dtype) for s in state]
 
     def _drop(self, sequences: Any, state: list[Any]) -> Any:
         # In the order of keras.layers.RNN, so that a seed means the same.
@@ -904,11 +863,6 @@ class LARNN(keras.layers.RNN):
         )
         return specs[0] if len(specs) == 1 else specs
 
-    def compute_mask(self, sequences: Any, mask: Any) -> Any:
-        mask = keras.tree.flatten(mask)[0]
-        # For the first output; scores are 0 where it is False.
-        return mask if self.return_sequences else None
-
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["cell"]
@@ -917,50 +871,3 @@ class LARNN(keras.layers.RNN):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LARNN":
         return cls(**config)
-
-
-class _MaskedOrder:
-    """Brings the steps that count to the front, and their outputs back.
-
-    The loop then needs no mask: what follows the last step that counts
-    changes nothing before it.
-    """
-
-    def __init__(self, mask: Any) -> None:
-        self.mask = ops.cast(mask, "bool")
-        self._time = ops.shape(self.mask)[1]
-        counts = ops.cast(self.mask, "int32")
-        self._done = ops.cumsum(counts, axis=1)
-        self.total = self._done[:, -1]
-        later = ops.arange(self._time, dtype="int32")
-        self._order = ops.argsort(later + self._time * (1 - counts), axis=1)
-
-    def to_front(self, x: Any) -> Any:
-        """Sort (batch, time, features), with zeros for masked steps."""
-        # NaN in padding would still reach the gradient: 0 * NaN.
-        x = ops.where(self.mask[..., None], x, 0)
-        return ops.take_along_axis(x, self._order[..., None], axis=1)
-
-    def step_counts(self, dtype: Any) -> Any:
-        """(time, batch, 1): whether the sorted step counts."""
-        step = ops.arange(self._time, dtype="int32")[:, None]
-        return ops.cast(step < self.total, dtype)[..., None]
-
-    def to_steps(self, x: Any, zeros: bool = False) -> Any:
-        """From (batch, 1 + time, features): before the first, then sorted.
-
-        A masked step repeats what was before it, or is zero.
-        """
-        x = ops.take_along_axis(x, self._done[..., None], axis=1)
-        return ops.where(self.mask[..., None], x, 0) if zeros else x
-
-
-def _last(x: Any, order: _MaskedOrder | None, count: int) -> Any:
-    """The last `count` rows of (time, batch, features) that count.
-
-    With as many rows before the first step as are asked for.
-    """
-    if order is None:
-        return x[-count:]
-    index = order.total + ops.arange(count, dtype="int32")[:, None]
-    return ops.take_along_axis(x, index[..., None], axis=0)

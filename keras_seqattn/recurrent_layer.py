@@ -1,0 +1,63 @@
+"""What the recurrent layers of this package share."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_seqattn.argument_checks import check_mask_shape
+
+
+class RecurrentLayer(keras.layers.RNN):
+    """`keras.layers.RNN` with tracked states and a checked input."""
+
+    def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:
+        super().__init__(cell, **kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    def build(
+        self, sequences_shape: Any, initial_state_shape: Any = None
+    ) -> None:
+        super().build(sequences_shape, initial_state_shape)
+        self.input_spec = keras.layers.InputSpec(
+            ndim=3, axes={-1: sequences_shape[-1]}
+        )
+
+    def _create_state_variables(self, batch_size: int) -> None:
+        # As tracked weights: Keras' own untracked ones are lost on JAX.
+        self.states = [
+            self.add_weight(
+                name=f"state_{index}",
+                shape=(batch_size, size),
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
+            )
+            for index, size in enumerate(self.state_size)
+        ]
+
+    def _check_sequences(self, sequences: Any, mask: Any) -> None:
+        if sequences.shape[1] == 0:
+            raise ValueError(
+                f"`{type(self).__name__}` needs at least one timestep. "
+                f"Received: sequences.shape={tuple(sequences.shape)}"
+            )
+        if mask is not None:
+            check_mask_shape(mask.shape, sequences.shape)
+
+    def _check_state(self, state: Any) -> list[Any]:
+        state = [ops.convert_to_tensor(s) for s in state]
+        widths = [s.shape[-1] if s.ndim == 2 else None for s in state]
+        if widths != self.state_size:
+            raise ValueError(
+                f"`initial_state` must be {len(self.state_size)} tensors "
+                "(batch, width), as `return_state=True` returns them, of the "
+                f"widths {self.state_size}. Received: shapes "
+                f"{[tuple(s.shape) for s in state]}"
+            )
+        return [ops.cast(s, self.compute_dtype) for s in state]
+
+    def compute_mask(self, sequences: Any, mask: Any) -> Any:
+        mask = keras.tree.flatten(mask)[0]
+        # For the first output; what else there is is 0 where it is False.
+        return mask if self.return_sequences else None
