@@ -6,11 +6,12 @@ import keras
 import numpy as np
 
 
-def forward_and_train_step(layer, inputs, input_gradient=True):
+def forward_and_train_step(layer, inputs, input_gradient=True, compiled=True):
     """Return two functions without arguments that compute and wait.
 
     The train step is the loss and its gradient by the weights, and by the
-    inputs if asked for.
+    inputs if asked for. Compiled where the backend compiles, unless told not
+    to.
     """
     layer.build(inputs.shape)
     backend = keras.backend.backend()
@@ -20,11 +21,9 @@ def forward_and_train_step(layer, inputs, input_gradient=True):
         x = tf.constant(inputs)
         weights = [variable.value for variable in layer.trainable_variables]
 
-        @tf.function
         def forward():
             return layer(x)
 
-        @tf.function
         def train_step():
             with tf.GradientTape() as tape:
                 tape.watch(x)
@@ -32,6 +31,8 @@ def forward_and_train_step(layer, inputs, input_gradient=True):
             sources = [x, *weights] if input_gradient else weights
             return tape.gradient(loss, sources), loss
 
+        if compiled:
+            forward, train_step = tf.function(forward), tf.function(train_step)
         return lambda: forward().numpy(), lambda: train_step()[1].numpy()
     if backend == "jax":
         import jax
@@ -43,13 +44,13 @@ def forward_and_train_step(layer, inputs, input_gradient=True):
         def call(x, weights):
             return layer.stateless_call(weights, rest, x)[0]
 
-        forward = jax.jit(call)
-        train_step = jax.jit(
-            jax.value_and_grad(
-                lambda x, w: (call(x, w) ** 2).sum(),
-                argnums=(0, 1) if input_gradient else 1,
-            )
+        forward = call
+        train_step = jax.value_and_grad(
+            lambda x, w: (call(x, w) ** 2).sum(),
+            argnums=(0, 1) if input_gradient else 1,
         )
+        if compiled:
+            forward, train_step = jax.jit(forward), jax.jit(train_step)
         return (
             lambda: jax.block_until_ready(forward(x, weights)),
             lambda: jax.block_until_ready(train_step(x, weights)),

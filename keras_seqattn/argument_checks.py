@@ -79,5 +79,47 @@ def check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
         )
 
 
+def check_non_negative_integer(name: str, value: Any) -> int:
+    """Return `value` as an int, or raise if it is not an integer >= 0."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Integral)
+        or value < 0
+    ):
+        raise ValueError(
+            f"`{name}` must be an integer that is not negative. "
+            f"Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def check_non_negative_number(name: str, value: Any) -> float:
+    """Return `value` as a float, or raise if it is not finite and >= 0."""
+    if not _is_number(value) or not math.isfinite(value) or value < 0:
+        raise ValueError(
+            f"`{name}` must be a finite number that is not negative. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def check_integer_range(name: str, value: Any) -> tuple[int, int]:
+    """Return `value` as (smallest, largest), integers >= 1 in order."""
+    if (
+        not isinstance(value, (tuple, list))
+        or len(value) != 2
+        or not all(
+            isinstance(end, numbers.Integral) and not isinstance(end, bool)
+            for end in value
+        )
+        or not 1 <= value[0] <= value[1]
+    ):
+        raise ValueError(
+            f"`{name}` must be two integers (smallest, largest), the smallest "
+            f"at least 1 and not above the largest. Received: {name}={value!r}"
+        )
+    return int(value[0]), int(value[1])
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -15,6 +15,7 @@ def test_names():
         "Recording",
         "TimestepRecommendation",
         "TimestepSelection",
+        "activations",
         "export",
         "layers",
         "load_recording",
@@ -33,9 +34,22 @@ def test_registered_names_are_frozen():
         if isinstance(item, type)
     }
     assert found == {
+        "keras_seqattn>GainModulatedNeuron",
+        "keras_seqattn>GainModulatedNeuronCell",
         "keras_seqattn>LARNN",
         "keras_seqattn>LARNNCell",
         "keras_seqattn>TemporalAttention",
+    }
+
+
+    functions = {
+        keras.saving.get_registered_name(item)
+        for name, item in vars(ks.activations).items()
+        if callable(item) and not name.startswith("_") and name != "Any"
+    }
+    assert functions == {
+        "keras_seqattn>adaptive_softplus_sigmoid",
+        "keras_seqattn>gain_softplus",
     }
 
 

@@ -1,3 +1,19 @@
+from keras_seqattn.tasks.cue_association import CueAssociation as CueAssociation
+from keras_seqattn.tasks.cue_association import additive_task as additive_task
+from keras_seqattn.tasks.cue_association import factorial_task as factorial_task
+from keras_seqattn.tasks.cue_recall import CueRecall as CueRecall
+from keras_seqattn.tasks.memory_batch import DelayAccuracy as DelayAccuracy
+from keras_seqattn.tasks.memory_batch import MemoryBatch as MemoryBatch
+from keras_seqattn.tasks.memory_batch import ReferenceLevel as ReferenceLevel
+from keras_seqattn.tasks.memory_batch import (
+    accuracy_by_delay as accuracy_by_delay,
+)
+from keras_seqattn.tasks.memory_batch import (
+    cue_copy_accuracy as cue_copy_accuracy,
+)
+from keras_seqattn.tasks.memory_batch import (
+    false_alarm_rate as false_alarm_rate,
+)
 from keras_seqattn.tasks.simulated_reaching import (
     simulated_reaching as simulated_reaching,
 )
