@@ -41,7 +41,6 @@ def test_registered_names_are_frozen():
         "keras_seqattn>TemporalAttention",
     }
 
-
     functions = {
         keras.saving.get_registered_name(item)
         for name, item in vars(ks.activations).items()

@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from tests.reference.gain_modulated_neuron import gain_modulated_neuron
 from tests.reference.temporal_attention import temporal_attention
 
 HERE = pathlib.Path(__file__).parent
@@ -69,5 +70,58 @@ def make_temporal_attention():
     )
 
 
+def make_gain_modulated_neuron():
+    rng = np.random.default_rng(2022)
+    batch, time, features, units, hidden = 2, 5, 4, 5, 6
+    cases = {
+        "default": {},
+        "feedback": {
+            "controller_input": "input_and_output",
+            "modulated": ("gain", "threshold", "softness"),
+        },
+    }
+    found = {}
+    for case, settings in cases.items():
+        width = features + 1 if settings else 1
+        parameters = len(settings.get("modulated", ("gain",)))
+        shapes = {
+            "inputs": (batch, time, features),
+            "kernel": (features, units),
+            "bias": (units,),
+            "controller_kernel": (1, width, 4 * hidden),
+            "recurrent_kernel": (1, hidden, 4 * hidden),
+            "controller_bias": (1, 4 * hidden),
+            "head_kernel": (1, hidden, parameters),
+            "head_bias": (1, parameters),
+        }
+        arrays = [rng.normal(size=shape) / 2 for shape in shapes.values()]
+        upstream = rng.normal(size=(batch, time, units))
+
+        def run(x, *weights, names=tuple(shapes), settings=settings):
+            w = dict(zip(names[1:], weights, strict=True))
+            return gain_modulated_neuron(x, w, units=units, **settings)
+
+        def objective(*arrays, run=run, upstream=upstream):
+            return np.sum(run(*arrays)[0] * upstream)
+
+        outputs = run(*arrays)
+        differences = central_differences(objective, arrays)
+        found |= {
+            f"{case}/{name}": value
+            for name, value in (
+                *zip(shapes, arrays, strict=True),
+                *zip(("output", "computed", "in_effect"), outputs, strict=True),
+                *zip(
+                    (f"gradient_{name}" for name in shapes),
+                    differences,
+                    strict=True,
+                ),
+                ("upstream", upstream),
+            )
+        }
+    np.savez(HERE / "gain_modulated_neuron.npz", **found)
+
+
 if __name__ == "__main__":
     make_temporal_attention()
+    make_gain_modulated_neuron()

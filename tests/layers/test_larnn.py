@@ -610,7 +610,9 @@ def test_bad_initial_states(inputs):
     layer = make()
     state = layer.get_initial_state(BATCH)
     for bad in (state[:2], [state[0], *state[:3]]):
-        with pytest.raises(ValueError, match="`initial_state` must be 4 tensors"):
+        with pytest.raises(
+            ValueError, match="`initial_state` must be 4 tensors"
+        ):
             layer(inputs, initial_state=bad)
 
 

@@ -78,14 +78,14 @@ def gain_modulated_neuron(
     w = {name: np.asarray(value, "float64") for name, value in w.items()}
     x = x.astype("float64")
     batch, time, _ = x.shape
-    default = {"s": 0.5}
-    rest = {
-        name: (rest or {}).get(name, default.get(name, 1.0))
-        for name in modulated
-    }
+    rest = rest or {}
     outputs = np.zeros((batch, time, units))
     computed = np.zeros((batch, time, units, len(modulated)))
     effective = np.zeros((batch, time, units, len(modulated)))
+
+    def rest_of(name):
+        return rest.get(name, 0.5 if name == "s" else 1.0)
+
     hidden_units = w["recurrent_kernel"].shape[1]
     for b in range(batch):
         for n in range(units):
@@ -132,13 +132,13 @@ def gain_modulated_neuron(
                     used = history[t - lag]
                 values = [
                     [
-                        parameter(name, r, rest[name], signed)
+                        parameter(name, r, rest_of(name), signed)
                         for name, r in zip(modulated, numbers, strict=True)
                     ]
                     for numbers in (raw, used)
                 ]
                 computed[b, t, n], effective[b, t, n] = values
                 named = dict(zip(modulated, values[1], strict=True))
-                y = ACTIVATIONS[activation](a, **named)
+                y = ACTIVATIONS[activation](a, **{**rest, **named})
                 outputs[b, t, n] = y
     return outputs, computed, effective

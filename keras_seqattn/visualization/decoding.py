@@ -1,19 +1,12 @@
-"""Figures. Each function draws on the given axes and returns them."""
+"""Figures of a decoder and of its window."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-try:
-    import matplotlib.pyplot as plt
-except ImportError as error:
-    raise ImportError(
-        "The figures need matplotlib: pip install keras_seqattn[plot]"
-    ) from error
-
 from keras_seqattn.timestep_selection import TimestepRecommendation
 from keras_seqattn.timestep_selection import TimestepSelection
+from keras_seqattn.visualization.axes import given_or_new
 
 
 def plot_attention_profile(
@@ -30,7 +23,7 @@ def plot_attention_profile(
     Returns:
         The axes.
     """
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     count = len(selection.profile)
     age = np.arange(1 - count, 1)
     width, unit = (1.0, "timesteps") if dt is None else (1e3 * dt, "ms")
@@ -62,7 +55,7 @@ def plot_cumulative_share(selection: TimestepSelection, ax: Any = None) -> Any:
     Returns:
         The axes.
     """
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     count = len(selection.cumulative_share)
     ax.plot(np.arange(1, count + 1), selection.cumulative_share, "o-", ms=3)
     ax.axhline(
@@ -103,7 +96,7 @@ def plot_score_against_timesteps(
     Returns:
         The axes.
     """
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     tried = list(recommendation.scores)
     for k, scores in recommendation.scores.items():
         ax.plot([k] * len(scores), scores, ".", color="C0", alpha=0.5)
@@ -175,136 +168,10 @@ def plot_decoded_trace(
             "`true` and `decoded` must be of rank 1 and of the same length. "
             f"Received: shapes {true.shape} and {decoded.shape}"
         )
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     when = np.arange(len(true)) * (1 if dt is None else dt)
     ax.plot(when, true, color="0.3", lw=1, label="true")
     ax.plot(when, decoded, color="C1", lw=1, label="decoded")
     ax.set(xlabel="bins" if dt is None else "time (s)", ylabel=label)
     ax.legend(frameon=False, loc="upper right")
     return ax
-
-
-def plot_confusion_matrix(
-    matrix: Any, classes: Sequence[str], ax: Any = None
-) -> Any:
-    """Draw which class was taken for which, with counts.
-
-    Args:
-        matrix: Integer array of shape `(classes, classes)`, the count of each
-            true class (row) that was taken for each class (column).
-        classes: Names of the classes.
-        ax: Matplotlib axes. Default: new ones.
-
-    Returns:
-        The axes. Colours are shares of the true class, in 0 .. 1.
-    """
-    matrix = np.asarray(matrix)
-    if matrix.shape != (len(classes), len(classes)):
-        raise ValueError(
-            f"`matrix` must be of shape {(len(classes), len(classes))}, one "
-            f"row and column a class. Received: matrix.shape={matrix.shape}"
-        )
-    ax = _axes(ax)
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(matrix.shape):
-        ax.text(
-            column,
-            row,
-            str(matrix[row, column]),
-            ha="center",
-            va="center",
-            fontsize="small",
-            color="white" if share[row, column] > 0.5 else "black",
-        )
-    ticks = range(len(classes))
-    ax.set_xticks(ticks, classes, rotation=30, ha="right", fontsize="small")
-    ax.set_yticks(ticks, classes, fontsize="small")
-    ax.set(xlabel="recognized as", ylabel="true")
-    return ax
-
-
-def plot_learning_curves(
-    histories: Sequence[dict[str, Sequence[float]]],
-    metric: str = "accuracy",
-    ax: Any = None,
-) -> Any:
-    """Draw a metric against the epoch: each training, and their mean.
-
-    Args:
-        histories: One Keras history a training. They may end early; the mean
-            is over those that reached an epoch.
-        metric: The name of the metric, such as `"accuracy"` or `"loss"`. With
-            `val_` before it, it is the one of the watched windows.
-        ax: Matplotlib axes. Default: new ones.
-
-    Returns:
-        The axes.
-    """
-    ax = _axes(ax)
-    for name, color, label in (
-        (metric, "C0", "training"),
-        (f"val_{metric}", "C1", "watched subjects"),
-    ):
-        curves = [history[name] for history in histories if name in history]
-        if not curves:
-            continue
-        for curve in curves:
-            ax.plot(np.arange(1, len(curve) + 1), curve, color=color, alpha=0.2)
-        longest = max(map(len, curves))
-        mean = [
-            np.mean([curve[epoch] for curve in curves if len(curve) > epoch])
-            for epoch in range(longest)
-        ]
-        ax.plot(np.arange(1, longest + 1), mean, color=color, label=label)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel="epoch", ylabel=metric)
-    ax.legend(frameon=False)
-    return ax
-
-
-def plot_attention_over_past(
-    scores: Any, rate: float | None = None, ax: Any = None
-) -> Any:
-    """Draw how much each step attends to each of the cells before it.
-
-    Args:
-        scores: Array of shape `(time, heads, window)`, the attention of one
-            sequence, its last axis from the oldest cell to the newest, 0
-            where there is no cell yet. Drawn is the mean over heads.
-        rate: Timesteps in a second. Default: an axis in timesteps.
-        ax: Matplotlib axes. Default: new ones.
-
-    Returns:
-        The axes: time to the right, the age of the attended cell upwards,
-        1 for the newest.
-    """
-    scores = np.asarray(scores)
-    if scores.ndim != 3:
-        raise ValueError(
-            "`scores` must be of rank 3, (time, heads, window), of one "
-            f"sequence. Received: scores.shape={scores.shape}"
-        )
-    ax = _axes(ax)
-    time, _, window = scores.shape
-    step = 1.0 if rate is None else 1 / rate
-    image = ax.imshow(
-        scores.mean(axis=1)[:, ::-1].T,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        extent=(-step / 2, (time - 0.5) * step, 0.5, window + 0.5),
-        cmap="viridis",
-        vmin=0,
-    )
-    ax.figure.colorbar(image, ax=ax, label="attention, mean over heads")
-    ax.yaxis.get_major_locator().set_params(integer=True)
-    ax.set(
-        xlabel="timestep" if rate is None else "time (s)",
-        ylabel="age of the cell (1 = newest)",
-    )
-    return ax
-
-
-def _axes(ax: Any) -> Any:
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
