@@ -10,7 +10,6 @@ was. In turn in one process.
 
 import keras
 import numpy as np
-import pytest
 from keras import ops
 
 from benchmarks.timing import forward_and_train_step

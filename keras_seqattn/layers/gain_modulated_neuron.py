@@ -17,8 +17,12 @@ from keras_seqattn.masked_order import last_rows
 from keras_seqattn.modulation import Modulation
 from keras_seqattn.recurrent_layer import RecurrentLayer
 
-# The groups of weights that share an initializer and a regularizer.
-_GROUPS = ("kernel", "controller", "recurrent", "head", "bias")
+# The weights with an initializer and a regularizer of their own.
+_WEIGHTS = (
+    *("kernel", "bias"),
+    *("controller_kernel", "controller_recurrent", "controller_bias"),
+    *("head_kernel", "head_bias"),
+)
 _KINDS = (
     ("initializer", keras.initializers),
     ("regularizer", keras.regularizers),
@@ -56,11 +60,16 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         resting_values: See there.
         use_bias: See there.
         unit_forget_bias: See there.
-        kernel_initializer, kernel_regularizer: See there.
-        controller_initializer, controller_regularizer: See there.
-        recurrent_initializer, recurrent_regularizer: See there.
-        head_initializer, head_regularizer: See there.
-        bias_initializer, bias_regularizer: See there.
+        kernel_initializer, bias_initializer: See there.
+        controller_kernel_initializer, controller_recurrent_initializer: See
+            there.
+        controller_bias_initializer: See there.
+        head_kernel_initializer, head_bias_initializer: See there.
+        kernel_regularizer, bias_regularizer: See there.
+        controller_kernel_regularizer, controller_recurrent_regularizer: See
+            there.
+        controller_bias_regularizer: See there.
+        head_kernel_regularizer, head_bias_regularizer: See there.
         **kwargs: `name`, `dtype`, `trainable`, as in every Keras layer.
 
     Call arguments:
@@ -123,15 +132,19 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         use_bias: bool = True,
         unit_forget_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
-        controller_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        head_initializer: Any = "zeros",
         bias_initializer: Any = "zeros",
+        controller_kernel_initializer: Any = "glorot_uniform",
+        controller_recurrent_initializer: Any = "orthogonal",
+        controller_bias_initializer: Any = "zeros",
+        head_kernel_initializer: Any = "zeros",
+        head_bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
-        controller_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        head_regularizer: Any = None,
         bias_regularizer: Any = None,
+        controller_kernel_regularizer: Any = None,
+        controller_recurrent_regularizer: Any = None,
+        controller_bias_regularizer: Any = None,
+        head_kernel_regularizer: Any = None,
+        head_bias_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -162,8 +175,8 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         self.use_bias = bool(use_bias)
         self.unit_forget_bias = bool(unit_forget_bias)
         for kind, module in _KINDS:
-            for group in _GROUPS:
-                name = f"{group}_{kind}"
+            for weight in _WEIGHTS:
+                name = f"{weight}_{kind}"
                 setattr(self, name, module.get(given[name]))
 
         # All neurons that see the same input, with the same weights, have the
@@ -189,13 +202,9 @@ class GainModulatedNeuronCell(keras.layers.Layer):
 
     def _make_network(self) -> keras.layers.RNN:
         options = {
-            f"{theirs}_{kind}": getattr(self, f"{ours}_{kind}")
+            f"{weight}_{kind}": getattr(self, f"controller_{weight}_{kind}")
             for kind, _ in _KINDS
-            for theirs, ours in (
-                ("kernel", "controller"),
-                ("recurrent", "recurrent"),
-                ("bias", "bias"),
-            )
+            for weight in ("kernel", "recurrent", "bias")
         }
         returns = {"return_sequences": True, "return_state": True}
         if self.shared_controller:
@@ -245,9 +254,9 @@ class GainModulatedNeuronCell(keras.layers.Layer):
             kernel, bias = (1, 1), (1,)
         else:
             kernel, bias = (features, self.units), (self.units,)
-        self.kernel = self._add("kernel", kernel, "kernel")
+        self.kernel = self._add("kernel", kernel)
         if self.use_bias:
-            self.bias = self._add("bias", bias, "bias")
+            self.bias = self._add("bias", bias)
         width = 1 if self.controller_input == "preactivation" else kernel[0]
         width += self.controller_input == "input_and_output"
         if not self.shared_controller:
@@ -257,18 +266,17 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         self.head_kernel = self._add(
             "head_kernel",
             (*neurons, self.controller_units, self._parameter_count),
-            "head",
         )
         self.head_bias = self._add(
-            "head_bias", (*neurons, self._parameter_count), "bias"
+            "head_bias", (*neurons, self._parameter_count)
         )
 
-    def _add(self, name: str, shape: tuple[int, ...], group: str) -> Any:
+    def _add(self, name: str, shape: tuple[int, ...]) -> Any:
         return self.add_weight(
             name=name,
             shape=shape,
-            initializer=getattr(self, f"{group}_initializer"),
-            regularizer=getattr(self, f"{group}_regularizer"),
+            initializer=getattr(self, f"{name}_initializer"),
+            regularizer=getattr(self, f"{name}_regularizer"),
         )
 
     def drive(self, x: Any) -> Any:
@@ -464,11 +472,11 @@ def _cell_config(cell: GainModulatedNeuronCell) -> dict[str, Any]:
         "use_bias": cell.use_bias,
         "unit_forget_bias": cell.unit_forget_bias,
         **{
-            f"{group}_{kind}": module.serialize(
-                getattr(cell, f"{group}_{kind}")
+            f"{weight}_{kind}": module.serialize(
+                getattr(cell, f"{weight}_{kind}")
             )
             for kind, module in _KINDS
-            for group in _GROUPS
+            for weight in _WEIGHTS
         },
     }
 
@@ -548,13 +556,16 @@ class GainModulatedNeuron(RecurrentLayer):
         use_bias: Whether pre-activations have a bias. Default: `True`.
         unit_forget_bias: Whether the forget gate's bias of an LSTM begins at
             1. Default: `True`; the original has `False`.
-        kernel_initializer, kernel_regularizer: Of `kernel`.
-        controller_initializer, controller_regularizer: Of the controllers'
-            kernel.
-        recurrent_initializer, recurrent_regularizer: Of the controllers'
-            recurrent kernel.
-        head_initializer, head_regularizer: Of `head_kernel`.
-        bias_initializer, bias_regularizer: Of all biases.
+        kernel_initializer, bias_initializer: Of the pre-activation. Default:
+            `"glorot_uniform"`, `"zeros"`.
+        controller_kernel_initializer, controller_recurrent_initializer,
+            controller_bias_initializer: Of the controllers. Default: Keras',
+            `"glorot_uniform"`, `"orthogonal"`, `"zeros"`.
+        head_kernel_initializer, head_bias_initializer: Of the head. Default:
+            `"zeros"`, so that all parameters begin at rest.
+        kernel_regularizer, bias_regularizer, controller_kernel_regularizer,
+            controller_recurrent_regularizer, controller_bias_regularizer,
+            head_kernel_regularizer, head_bias_regularizer: Of the same.
         return_sequences: Whether to return every step's output, or the last
             one's. Default: `True`.
         return_state: Whether to return the last states too. Default: `False`.
@@ -630,15 +641,19 @@ class GainModulatedNeuron(RecurrentLayer):
         use_bias: bool = True,
         unit_forget_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
-        controller_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        head_initializer: Any = "zeros",
         bias_initializer: Any = "zeros",
+        controller_kernel_initializer: Any = "glorot_uniform",
+        controller_recurrent_initializer: Any = "orthogonal",
+        controller_bias_initializer: Any = "zeros",
+        head_kernel_initializer: Any = "zeros",
+        head_bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
-        controller_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        head_regularizer: Any = None,
         bias_regularizer: Any = None,
+        controller_kernel_regularizer: Any = None,
+        controller_recurrent_regularizer: Any = None,
+        controller_bias_regularizer: Any = None,
+        head_kernel_regularizer: Any = None,
+        head_bias_regularizer: Any = None,
         return_sequences: bool = True,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -663,15 +678,19 @@ class GainModulatedNeuron(RecurrentLayer):
             use_bias,
             unit_forget_bias,
             kernel_initializer,
-            controller_initializer,
-            recurrent_initializer,
-            head_initializer,
             bias_initializer,
+            controller_kernel_initializer,
+            controller_recurrent_initializer,
+            controller_bias_initializer,
+            head_kernel_initializer,
+            head_bias_initializer,
             kernel_regularizer,
-            controller_regularizer,
-            recurrent_regularizer,
-            head_regularizer,
             bias_regularizer,
+            controller_kernel_regularizer,
+            controller_recurrent_regularizer,
+            controller_bias_regularizer,
+            head_kernel_regularizer,
+            head_bias_regularizer,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
             name="cell",

@@ -455,7 +455,7 @@ def test_controllers_of_their_own_begin_differently_with_the_usual_scale():
         64,
         shared_controller=False,
         controller_input="input",
-        head_initializer="glorot_uniform",
+        head_kernel_initializer="glorot_uniform",
     )
     layer.build((None, None, FEATURES))
     w = by_name(layer)
@@ -540,12 +540,15 @@ def test_config_round_trip(name):
 
 CELL_KEYS = {
     "activation", "bias_initializer", "bias_regularizer", "connection",
-    "controller", "controller_initializer", "controller_input",
-    "controller_regularizer", "controller_units", "dtype", "first_step",
-    "head_initializer", "head_regularizer", "kernel_initializer",
-    "kernel_regularizer", "lag", "modulated", "name", "recurrent_initializer",
-    "recurrent_regularizer", "resting_values", "shared_controller", "signed",
-    "trainable", "unit_forget_bias", "units", "use_bias",
+    "controller", "controller_bias_initializer",
+    "controller_bias_regularizer", "controller_input",
+    "controller_kernel_initializer", "controller_kernel_regularizer",
+    "controller_recurrent_initializer", "controller_recurrent_regularizer",
+    "controller_units", "dtype", "first_step", "head_bias_initializer",
+    "head_bias_regularizer", "head_kernel_initializer",
+    "head_kernel_regularizer", "kernel_initializer", "kernel_regularizer",
+    "lag", "modulated", "name", "resting_values", "shared_controller",
+    "signed", "trainable", "unit_forget_bias", "units", "use_bias",
 }  # fmt: skip
 
 
@@ -776,10 +779,12 @@ def test_every_weight_trains(name):
 def test_regularizers():
     layer = make(
         kernel_regularizer=keras.regularizers.L2(0.5),
-        controller_regularizer=keras.regularizers.L1(2.0),
-        recurrent_regularizer=keras.regularizers.L2(0.25),
-        head_regularizer=keras.regularizers.L1(3.0),
+        controller_kernel_regularizer=keras.regularizers.L1(2.0),
+        controller_recurrent_regularizer=keras.regularizers.L2(0.25),
+        head_kernel_regularizer=keras.regularizers.L1(3.0),
         bias_regularizer=keras.regularizers.L2(1.5),
+        controller_bias_regularizer=keras.regularizers.L1(0.5),
+        head_bias_regularizer=keras.regularizers.L2(4.0),
     )
     layer(inputs_for("default"))
     w = by_name(layer)
@@ -788,11 +793,9 @@ def test_regularizers():
         + 2 * np.sum(np.abs(w["controller_kernel"]))
         + 0.25 * np.sum(w["recurrent_kernel"] ** 2)
         + 3 * np.sum(np.abs(w["head_kernel"]))
-        + 1.5
-        * sum(
-            np.sum(w[name] ** 2)
-            for name in ("bias", "controller_bias", "head_bias")
-        )
+        + 1.5 * np.sum(w["bias"] ** 2)
+        + 0.5 * np.sum(np.abs(w["controller_bias"]))
+        + 4 * np.sum(w["head_bias"] ** 2)
     )
     np.testing.assert_allclose(
         sum(float(to_numpy(loss)) for loss in layer.losses), expected, rtol=1e-5
