@@ -21,7 +21,7 @@ class SeededModel:
         build: Function without arguments to an uncompiled model.
         optimizer: A Keras optimizer.
         loss: As for `keras.Model.compile`.
-        batch: A pair `(x, y)`, one batch as in training.
+        batch: `(x, y)` or `(x, y, weights)`, one batch as in training.
         metrics: As for `keras.Model.compile`.
     """
 
@@ -30,7 +30,7 @@ class SeededModel:
         build: Callable[[], keras.Model],
         optimizer: keras.optimizers.Optimizer,
         loss: Any,
-        batch: tuple[np.ndarray, np.ndarray],
+        batch: tuple[np.ndarray, ...],
         metrics: Sequence[str] = (),
     ) -> None:
         self._build = build

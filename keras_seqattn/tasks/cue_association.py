@@ -258,12 +258,22 @@ class CueAssociation:
         scores[np.arange(3), np.array([0, 2, 1]) % self.num_keys] = -1
         return self._batch(rng, scores, first + further)
 
-    def correct(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:
-        """Judge the answers.
+    def answers(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:
+        """Read the answers off the outputs.
 
-        An answer is the value with the largest output (of the queried key's
-        values, if simultaneous), averaged over the response steps. A tie is
-        wrong, and so is NaN.
+        Args:
+            outputs: Float array of the shape of `batch.y`.
+            batch: The `MemoryBatch` they are for.
+
+        Returns:
+            Integer array of shape `(batch, queries)`: the value with the
+            largest output (of the queried key's values, if simultaneous),
+            averaged over the response steps; of several, the first.
+        """
+        return self._scores(outputs, batch).argmax(axis=2)
+
+    def correct(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:
+        """Judge the answers. A tie is wrong, and so is NaN.
 
         Args:
             outputs: Float array of the shape of `batch.y`.
@@ -272,11 +282,7 @@ class CueAssociation:
         Returns:
             Boolean array of shape `(batch, queries)`.
         """
-        scores = mean_response(outputs, batch)
-        scores = scores.reshape(*batch.answer.shape, -1, self.num_values)
-        key = batch.query_key if self._simultaneous else 0 * batch.query_key
-        scores = np.take_along_axis(scores, key[..., None, None], axis=2)
-        scores = scores[:, :, 0]
+        scores = self._scores(outputs, batch)
         right = np.take_along_axis(scores, batch.answer[..., None], axis=2)
         others = np.arange(self.num_values) != batch.answer[..., None]
         return right[..., 0] > np.max(
@@ -314,6 +320,13 @@ class CueAssociation:
             ),
         }
         return score_predictors(predictors, batch, self.correct)
+
+    def _scores(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:
+        """What speaks for each value, (batch, queries, num_values)."""
+        scores = mean_response(outputs, batch)
+        scores = scores.reshape(*batch.answer.shape, -1, self.num_values)
+        key = batch.query_key if self._simultaneous else 0 * batch.query_key
+        return np.take_along_axis(scores, key[..., None, None], axis=2)[:, :, 0]
 
     @property
     def _simultaneous(self) -> bool:

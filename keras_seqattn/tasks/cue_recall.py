@@ -152,11 +152,22 @@ class CueRecall:
         rng = np.random.default_rng(seed)
         return self._batch(rng, np.ones((3, 1), np.int64), delay)
 
-    def correct(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:
-        """Judge the answers.
+    def answers(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:
+        """Read the answers off the outputs.
 
-        "There was a cue" is an output above `amplitude / 2`, averaged over
-        the response steps. NaN is wrong.
+        Args:
+            outputs: Float array of the shape of `batch.y`.
+            batch: The `MemoryBatch` they are for.
+
+        Returns:
+            Integer array of shape `(batch, 1)`: 1 for an output above
+            `amplitude / 2`, averaged over the response steps, else 0.
+        """
+        response = mean_response(outputs, batch)[..., 0]
+        return (response > self.amplitude / 2).astype(np.int64)
+
+    def correct(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:
+        """Judge the answers. NaN is wrong.
 
         Args:
             outputs: Float array of the shape of `batch.y`.
@@ -166,7 +177,7 @@ class CueRecall:
             Boolean array of shape `(batch, 1)`.
         """
         response = mean_response(outputs, batch)[..., 0]
-        right = (response > self.amplitude / 2) == (batch.answer == 1)
+        right = self.answers(outputs, batch) == batch.answer
         return right & ~np.isnan(response)
 
     def reference_levels(self, batch: MemoryBatch) -> dict[str, ReferenceLevel]:
