@@ -379,7 +379,9 @@ def test_the_curve_of_a_step_holds_the_output_of_that_step(lag):
         controller_units=4,
         modulated=("gain", "threshold"),
         lag=lag,
-        head_initializer=keras.initializers.RandomNormal(stddev=1, seed=1),
+        head_kernel_initializer=keras.initializers.RandomNormal(
+            stddev=1, seed=1
+        ),
     )
     batch = ADDITIVE.sample(1, seed=0)
     y, computed, in_effect = (

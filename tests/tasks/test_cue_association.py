@@ -641,3 +641,14 @@ def test_bad_calls():
         ADDITIVE.sample(-1)
     with pytest.raises(ValueError, match=r"`batch.y`, \(4, 25, 4\). Received"):
         ADDITIVE.correct(batch.y[:, -1], batch)
+
+
+@pytest.mark.parametrize("presentation", ["sequential", "simultaneous"])
+def test_answers(presentation):
+    task = ks.tasks.CueAssociation(
+        num_keys=4, num_queries=2, presentation=presentation
+    )
+    batch = task.sample(50, 0)
+    np.testing.assert_array_equal(task.answers(batch.y, batch), batch.answer)
+    wrong = task.answers(-batch.y, batch)
+    assert not np.any(wrong == batch.answer)

@@ -297,3 +297,11 @@ def test_bad_calls():
 def test_bad_bins(correct, delay, bins, message):
     with pytest.raises(ValueError, match=message):
         ks.tasks.accuracy_by_delay(np.array(correct), np.array(delay), bins)
+
+
+def test_answers():
+    task = ks.tasks.CueRecall()
+    batch = task.sample(50, 0)
+    np.testing.assert_array_equal(task.answers(batch.y, batch), batch.answer)
+    wrong = task.answers(task.amplitude - batch.y, batch)
+    np.testing.assert_array_equal(wrong, 1 - batch.answer)
