@@ -21,6 +21,10 @@ def run(backend: str, report: str, arguments: list[str]) -> Counter[str]:
         # Small models: more threads only get in each other's way.
         "OMP_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        # JAX compiles a loop anew in each eager call; here, once.
+        "JAX_COMPILATION_CACHE_DIR": f"{report}.cache",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         **os.environ,
         "KERAS_BACKEND": backend,
     }
