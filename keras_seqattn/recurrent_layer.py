@@ -9,7 +9,11 @@ from keras_seqattn.argument_checks import check_mask_shape
 
 
 class RecurrentLayer(keras.layers.RNN):
-    """`keras.layers.RNN` with tracked states and a checked input."""
+    """`keras.layers.RNN` with a cell of its own.
+
+    Its states are tracked, its input is checked, and its arguments are those
+    of the cell and of `keras.layers.RNN`.
+    """
 
     def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(cell, **kwargs)
@@ -61,3 +65,12 @@ class RecurrentLayer(keras.layers.RNN):
         mask = keras.tree.flatten(mask)[0]
         # For the first output; what else there is is 0 where it is False.
         return mask if self.return_sequences else None
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["cell"]
+        return {**self.cell.get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RecurrentLayer":
+        return cls(**config)

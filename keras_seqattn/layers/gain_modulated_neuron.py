@@ -454,31 +454,27 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         ]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **_cell_config(self)}
-
-
-def _cell_config(cell: GainModulatedNeuronCell) -> dict[str, Any]:
-    """The arguments that the cell and the layer have in common."""
-    return {
-        "units": cell.units,
-        "controller_units": cell.controller_units,
-        "controller": cell.controller,
-        **cell.modulation.get_config(),
-        "controller_input": cell.controller_input,
-        "shared_controller": cell.shared_controller,
-        "lag": cell.lag,
-        "first_step": cell.first_step,
-        "connection": cell.connection,
-        "use_bias": cell.use_bias,
-        "unit_forget_bias": cell.unit_forget_bias,
-        **{
-            f"{weight}_{kind}": module.serialize(
-                getattr(cell, f"{weight}_{kind}")
-            )
-            for kind, module in _KINDS
-            for weight in _WEIGHTS
-        },
-    }
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "controller_units": self.controller_units,
+            "controller": self.controller,
+            **self.modulation.get_config(),
+            "controller_input": self.controller_input,
+            "shared_controller": self.shared_controller,
+            "lag": self.lag,
+            "first_step": self.first_step,
+            "connection": self.connection,
+            "use_bias": self.use_bias,
+            "unit_forget_bias": self.unit_forget_bias,
+            **{
+                f"{weight}_{kind}": module.serialize(
+                    getattr(self, f"{weight}_{kind}")
+                )
+                for kind, module in _KINDS
+                for weight in _WEIGHTS
+            },
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
@@ -849,15 +845,6 @@ class GainModulatedNeuron(RecurrentLayer):
             for shape in shapes
         )
         return specs[0] if len(specs) == 1 else specs
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["cell"]
-        return {**config, **_cell_config(self.cell)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "GainModulatedNeuron":
-        return cls(**config)
 
 
 def _newest(x: Any, order: MaskedOrder | None, count: int) -> Any:

@@ -431,37 +431,33 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
         ]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **cell_config(self)}
-
-
-def cell_config(cell: LARNNCell) -> dict[str, Any]:
-    """The arguments that `LARNNCell` and `LARNN` have in common."""
-    return {
-        "units": cell.units,
-        "num_heads": cell.num_heads,
-        "window_size": cell.window_size,
-        "use_positional_encoding": cell.use_positional_encoding,
-        "key_value_activation": cell.key_value_activation,
-        "normalization": cell.normalization,
-        "unit_forget_bias": cell.unit_forget_bias,
-        "dropout": cell.dropout,
-        "recurrent_dropout": cell.recurrent_dropout,
-        "attention_dropout": cell.attention_dropout,
-        "seed": cell.seed,
-        **{
-            f"{group}_initializer": keras.initializers.serialize(
-                getattr(cell, f"{group}_initializer")
-            )
-            for group in ("gamma", "beta")
-        },
-        **{
-            f"{group}_{kind}": module.serialize(
-                getattr(cell, f"{group}_{kind}")
-            )
-            for kind, module in _KINDS
-            for group in _GROUPS
-        },
-    }
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "num_heads": self.num_heads,
+            "window_size": self.window_size,
+            "use_positional_encoding": self.use_positional_encoding,
+            "key_value_activation": self.key_value_activation,
+            "normalization": self.normalization,
+            "unit_forget_bias": self.unit_forget_bias,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "attention_dropout": self.attention_dropout,
+            "seed": self.seed,
+            **{
+                f"{group}_initializer": keras.initializers.serialize(
+                    getattr(self, f"{group}_initializer")
+                )
+                for group in ("gamma", "beta")
+            },
+            **{
+                f"{group}_{kind}": module.serialize(
+                    getattr(self, f"{group}_{kind}")
+                )
+                for kind, module in _KINDS
+                for group in _GROUPS
+            },
+        }
 
 
 def _initializer(given: Any, units: int) -> Any:
@@ -862,12 +858,3 @@ class LARNN(RecurrentLayer):
             for shape in shapes
         )
         return specs[0] if len(specs) == 1 else specs
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["cell"]
-        return {**config, **cell_config(self.cell)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LARNN":
-        return cls(**config)
