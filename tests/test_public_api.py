@@ -30,10 +30,13 @@ def test_registered_names_are_frozen():
     """Files of every release hold these names."""
     found = {
         keras.saving.get_registered_name(item)
-        for item in vars(ks.layers).values()
+        for module in (ks.layers, ks.models)
+        for item in vars(module).values()
         if isinstance(item, type)
     }
     assert found == {
+        "keras_seqattn>BurstPropDense",
+        "keras_seqattn>BurstPropNetwork",
         "keras_seqattn>GainModulatedNeuron",
         "keras_seqattn>GainModulatedNeuronCell",
         "keras_seqattn>LARNN",

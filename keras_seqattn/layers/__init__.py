@@ -1,3 +1,6 @@
+from keras_seqattn.layers.burst_prop_dense import (
+    BurstPropDense as BurstPropDense,
+)
 from keras_seqattn.layers.gain_modulated_neuron import (
     GainModulatedNeuron as GainModulatedNeuron,
 )

@@ -4,6 +4,9 @@ from keras_seqattn.models.activity_classifier import (
 from keras_seqattn.models.activity_classifier import (
     past_attention_model as past_attention_model,
 )
+from keras_seqattn.models.burst_prop_network import (
+    BurstPropNetwork as BurstPropNetwork,
+)
 from keras_seqattn.models.memory_network import (
     build_memory_network as build_memory_network,
 )

@@ -1,0 +1,414 @@
+"""BurstPropNetwork: dense layers that learn by bursts, in `fit`."""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_seqattn.argument_checks import check_choice
+from keras_seqattn.argument_checks import check_non_negative_number
+from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn.argument_checks import check_rate
+from keras_seqattn.layers.burst_prop_dense import BurstPropDense
+from keras_seqattn.own_initializer import own_initializer
+
+MODES = ("rate",)
+
+
+class LayerBursts(NamedTuple):
+    """What one layer's neurons know when they learn.
+
+    Attributes:
+        inputs: `(batch, features)`, the events of the layer below.
+        events: `(batch, units)`.
+        update: `(batch, units)`, burst rate without minus with a teacher.
+        potential: `(batch, units)`, apical potential without a teacher.
+            `None` in the output layer, which the teacher reaches directly.
+        prior_burst_rate: `(batch, units)`, before inhibition. `None` in the
+            output layer.
+    """
+
+    inputs: Any
+    events: Any
+    update: Any
+    potential: Any = None
+    prior_burst_rate: Any = None
+
+
+@keras.saving.register_keras_serializable(package="keras_seqattn")
+class BurstPropNetwork(keras.Model):
+    """A network of `BurstPropDense` layers that learns by bursts.
+
+    `compile` and `fit` it like any model. Nothing is differentiated through
+    the network: a teacher changes how often the output's events are bursts,
+    the bursts go down through feedback weights, and each weight learns from
+    what arrives at its two ends.
+
+    ```
+    output layer     update = p0 e (1 - e) (e - y)
+    hidden layers    u = f (1 - e) - (e sigmoid(f)) Z^T
+                     update = e (sigmoid(u) - sigmoid(u - (1 - e) df))
+                     f, df: burst rate Y^T and update Y^T of the layer above
+    every layer      kernel gradient  x^T update,  bias gradient  sum(update)
+                     Z <- Z + recurrent_learning_rate u^T (e sigmoid(f))
+    ```
+
+    The rule has its own teacher, the squared error: the loss given to
+    `compile` is reported and watched by callbacks, but teaches nothing. Use
+    `"mse"`. Gradients are sums over the batch, not means, so plain SGD's rate
+    depends on the batch size.
+
+    How a step runs: there is no `train_step` here. Keras' own, of each
+    backend, does all that users expect of it (loss scaling, accumulation,
+    distribution, regularizers, frozen weights), and asks one method for what
+    to differentiate: `compute_loss`. It adds a term of value 0 whose
+    derivative by each weight is the weight's update, the rule of which is
+    `bursts` and `gradients`. A `train_step` of its own would have to repeat
+    all of that three times; measured, it lost regularizers and scaled
+    gradients wrongly in half precision.
+
+    Reference:
+        [Payeur et al., Nature Neuroscience 24, 1010-1019, 2021](
+        https://doi.org/10.1038/s41593-021-00857-x), networks for images.
+        Weight alignment after Kolen and Pollack (1994).
+
+    Args:
+        units: Sequence of positive integers, the width of every layer; the
+            last is the number of outputs.
+        mode: `"rate"`, the only one: every example is one event rate a
+            neuron.
+        burst_probability: Burst probability of the output without a teacher,
+            above 0 and at most 0.5. Default: 0.2.
+        feedback: Feedback weights: `"random"` (default), `"tied"` or
+            `"kolen_pollack"`, as in `layers.BurstPropDense`.
+        feedback_stddev: Standard deviation of drawn feedback. Default: 1.
+        recurrent: Whether hidden layers inhibit themselves, and learn to, so
+            that bursts without a teacher say nothing. Default: `False`.
+        recurrent_learning_rate: Rate of that learning, not negative, without
+            the optimizer. Default: 1e-4.
+        learning_rate_multipliers: One number a layer, not negative: factors
+            of its gradients. With SGD they are factors of the learning rate;
+            Adam divides most of a factor out. Default: all 1.
+        weight_decay: Share of each kernel (and Kolen-Pollack feedback
+            kernel) that a batch removes, in [0, 1). Not multiplied by the
+            learning rate, unlike a Keras optimizer's. Default: 0.
+        kernel_initializer, bias_initializer: Initializers of every layer.
+        kernel_regularizer, bias_regularizer: Regularizers of every layer.
+        **kwargs: `name`, `dtype`, `trainable`, as in every Keras model.
+
+    Call arguments:
+        inputs: Float tensor of shape `(batch, features)`.
+        training: Python boolean. Changes no value.
+
+    Input shape:
+        `(batch, features)`.
+
+    Output shape:
+        `(batch, units[-1])`, event rates in (0, 1). Targets have the same
+        shape, and lie in [0, 1]: classes are one-hot.
+
+    Raises:
+        ValueError: An argument out of its range, an input not of rank 2, or
+            in training targets not of the output's shape or sample weights
+            that are not one number an example.
+
+    Example:
+    ```python
+    import keras
+    import numpy as np
+    import keras_seqattn as ks
+
+    x = np.random.default_rng(0).normal(size=(64, 8))
+    y = keras.utils.to_categorical(x[:, 0] > 0, 2)
+    model = ks.models.BurstPropNetwork([16, 2], feedback="kolen_pollack")
+    model.compile(keras.optimizers.SGD(1.0), "mse", metrics=["accuracy"])
+    model.fit(x, y, epochs=20, verbose=0)
+    print(model.predict(x, verbose=0).shape)  # (64, 2)
+    ```
+    """
+
+    def __init__(
+        self,
+        units: Sequence[int],
+        mode: str = "rate",
+        burst_probability: float = 0.2,
+        feedback: str = "random",
+        feedback_stddev: float = 1.0,
+        recurrent: bool = False,
+        recurrent_learning_rate: float = 1e-4,
+        learning_rate_multipliers: Sequence[float] | None = None,
+        weight_decay: float = 0.0,
+        kernel_initializer: Any = "glorot_normal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = _check_units(units)
+        self.mode = check_choice("mode", mode, MODES)
+        self.recurrent_learning_rate = check_non_negative_number(
+            "recurrent_learning_rate", recurrent_learning_rate
+        )
+        self.learning_rate_multipliers = _check_multipliers(
+            learning_rate_multipliers, len(self.units)
+        )
+        self.weight_decay = check_rate("weight_decay", weight_decay)
+        self.burst_probability = burst_probability
+        self.feedback = feedback
+        self.feedback_stddev = feedback_stddev
+        self.recurrent = bool(recurrent)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        last = len(self.units) - 1
+        self.burst_layers = [
+            BurstPropDense(
+                width,
+                burst_probability=burst_probability,
+                # Nothing is below the first layer: it needs no feedback.
+                feedback=feedback if number else "tied",
+                feedback_stddev=feedback_stddev,
+                recurrent=self.recurrent and number < last,
+                kernel_initializer=own_initializer(self.kernel_initializer),
+                bias_initializer=own_initializer(self.bias_initializer),
+                kernel_regularizer=self.kernel_regularizer,
+                bias_regularizer=self.bias_regularizer,
+                kernel_constraint=(
+                    _Shrink(self.weight_decay) if self.weight_decay else None
+                ),
+                dtype=self.dtype_policy,
+                name=f"layer_{number}",
+            )
+            for number, width in enumerate(self.units)
+        ]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if len(input_shape) != 2:
+            raise ValueError(
+                "`BurstPropNetwork` expects an input of rank 2, (batch, "
+                f"features). Received: input_shape={tuple(input_shape)}"
+            )
+        for layer in self.burst_layers:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        for layer in self.burst_layers:
+            inputs = layer(inputs, training=training)
+        return inputs
+
+    def bursts(self, inputs: Any, targets: Any) -> list[LayerBursts]:
+        """Send events up and bursts down.
+
+        Args:
+            inputs: `(batch, features)`.
+            targets: `(batch, outputs)`, in [0, 1].
+
+        Returns:
+            A `LayerBursts` for each layer, the lowest first.
+        """
+        rates = [ops.cast(inputs, self.variable_dtype)]
+        for layer in self.burst_layers:
+            events = ops.stop_gradient(layer(rates[-1]))
+            rates.append(ops.cast(events, self.variable_dtype))
+
+        above, events = self.burst_layers[-1], rates[-1]
+        update = above.output_update(events, ops.cast(targets, events.dtype))
+        rate = above.burst_rate(events, above.burst_probability)
+        found = [LayerBursts(rates[-2], events, update)]
+        for layer, inputs, events in zip(
+            self.burst_layers[-2::-1],
+            rates[-3::-1],
+            rates[-2::-1],
+            strict=False,  # the first rates are the input's, of no layer
+        ):
+            received = above.send_down(rate)
+            potential = layer.apical_potential(events, received)
+            update = layer.hidden_update(
+                events, potential, above.send_down(update)
+            )
+            found.append(
+                LayerBursts(
+                    inputs,
+                    events,
+                    update,
+                    potential,
+                    layer.prior_burst_rate(events, received),
+                )
+            )
+            rate = layer.burst_rate(
+                events, layer.hidden_burst_probability(potential)
+            )
+            above = layer
+        return found[::-1]
+
+    def gradients(
+        self, bursts: Sequence[LayerBursts], sample_weight: Any = None
+    ) -> Iterator[tuple[keras.Variable, Any]]:
+        """Turn what each layer knows into `(weight, gradient)` pairs.
+
+        A sum over the batch, with `sample_weight`, `(batch, 1)`, as if each
+        example came that many times.
+        """
+        for layer, found, factor in zip(
+            self.burst_layers,
+            bursts,
+            self.learning_rate_multipliers or [1.0] * len(self.units),
+            strict=True,
+        ):
+            update = factor * _weighted(found.update, sample_weight)
+            # `_Shrink` comes after the optimizer's step, and is not meant
+            # to shrink the step: W - step - decay W.
+            kernel = layer.kernel_update(found.inputs, update) / (
+                1 - self.weight_decay
+            )
+            yield layer.kernel, kernel
+            yield layer.bias, ops.sum(update, axis=0)
+            if layer.feedback == "kolen_pollack":
+                yield layer.feedback_kernel, kernel
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the loss; in training, with the updates as its derivative."""
+        if not training:
+            return super().compute_loss(x, y, y_pred, sample_weight, False)
+        _check_targets(y, y_pred)
+        loss = super().compute_loss(
+            x, y, ops.stop_gradient(y_pred), sample_weight, True
+        )
+        if sample_weight is not None:
+            sample_weight = _column(sample_weight, self.variable_dtype)
+        bursts = self.bursts(x, y)
+        self._update_inhibition(bursts, sample_weight)
+        # d(weight * gradient) / d(weight) = gradient
+        surrogate = sum(
+            ops.sum(weight * ops.stop_gradient(gradient))
+            for weight, gradient in self.gradients(bursts, sample_weight)
+            if weight.trainable
+        )
+        return loss + (surrogate - ops.stop_gradient(surrogate))
+
+    def _update_inhibition(
+        self, bursts: Sequence[LayerBursts], sample_weight: Any
+    ) -> None:
+        """Change each `Z` by its own rule; no optimizer knows of it."""
+        for layer, found in zip(self.burst_layers, bursts, strict=True):
+            if layer.recurrent and layer.trainable:
+                change = layer.recurrent_update(
+                    _weighted(found.potential, sample_weight),
+                    found.prior_burst_rate,
+                )
+                # Replicas' values are averaged, but their changes should add.
+                rate = _replicas() * self.recurrent_learning_rate
+                layer.recurrent_kernel.assign_add(
+                    ops.stop_gradient(rate * change)
+                )
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return (*tuple(input_shape)[:-1], self.units[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "mode": self.mode,
+            "burst_probability": self.burst_probability,
+            "feedback": self.feedback,
+            "feedback_stddev": self.feedback_stddev,
+            "recurrent": self.recurrent,
+            "recurrent_learning_rate": self.recurrent_learning_rate,
+            "learning_rate_multipliers": self.learning_rate_multipliers,
+            "weight_decay": self.weight_decay,
+            "kernel_initializer": keras.initializers.serialize(
+                self.kernel_initializer
+            ),
+            "bias_initializer": keras.initializers.serialize(
+                self.bias_initializer
+            ),
+            "kernel_regularizer": keras.regularizers.serialize(
+                self.kernel_regularizer
+            ),
+            "bias_regularizer": keras.regularizers.serialize(
+                self.bias_regularizer
+            ),
+        }
+
+
+class _Shrink(keras.constraints.Constraint):
+    """Weight decay after each step, not scaled by the learning rate."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(self, w: Any) -> Any:
+        return (1 - self.share) * w
+
+
+def _weighted(values: Any, sample_weight: Any) -> Any:
+    return values if sample_weight is None else sample_weight * values
+
+
+def _column(sample_weight: Any, dtype: str) -> Any:
+    shape = tuple(sample_weight.shape)
+    if len(shape) > 2 or shape[1:] not in ((), (1,)):
+        raise ValueError(
+            "`sample_weight` must hold one number an example, of shape "
+            f"(batch,) or (batch, 1). Received: sample_weight.shape={shape}"
+        )
+    return ops.cast(ops.reshape(sample_weight, (-1, 1)), dtype)
+
+
+def _check_targets(y: Any, y_pred: Any) -> None:
+    have, want = getattr(y, "shape", None), tuple(y_pred.shape)
+    if have is None or len(have) != 2 or have[-1] != want[-1]:
+        raise ValueError(
+            "`BurstPropNetwork` learns from one target in [0, 1] for each "
+            f"output, so y must have the shape (batch, {want[-1]}). Make "
+            "classes one-hot: `keras.utils.to_categorical(y)`. "
+            f"Received: y of shape {have if have is None else tuple(have)}"
+        )
+
+
+def _replicas() -> int:
+    """Number of copies that a TensorFlow strategy trains together."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def _check_units(units: Any) -> list[int]:
+    if not isinstance(units, Sequence) or isinstance(units, str) or not units:
+        raise ValueError(
+            "`units` must be a list of positive integers, one a layer. "
+            f"Received: units={units!r}"
+        )
+    return [check_positive_integer("units", width) for width in units]
+
+
+def _check_multipliers(multipliers: Any, layers: int) -> list[float] | None:
+    if multipliers is None:
+        return None
+    if not isinstance(multipliers, Sequence) or len(multipliers) != layers:
+        raise ValueError(
+            "`learning_rate_multipliers` must hold one number for each of "
+            f"the {layers} layers. "
+            f"Received: learning_rate_multipliers={multipliers!r}"
+        )
+    return [
+        check_non_negative_number("learning_rate_multipliers", number)
+        for number in multipliers
+    ]
