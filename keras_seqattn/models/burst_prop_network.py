@@ -199,27 +199,37 @@ class BurstPropNetwork(keras.Model):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        for layer in self.burst_layers:
-            inputs = layer(inputs, training=training)
-        return inputs
+        rates = self.event_rates(inputs, training=training)
+        if training:
+            _attach(rates[-1], rates[:-1])
+        return rates[-1]
 
-    def bursts(self, inputs: Any, targets: Any) -> list[LayerBursts]:
-        """Send events up and bursts down.
+    def event_rates(
+        self, inputs: Any, training: bool | None = None
+    ) -> list[Any]:
+        """Return the input and each layer's event rates, the lowest first."""
+        rates = [inputs]
+        for layer in self.burst_layers:
+            rates.append(layer(rates[-1], training=training))
+        return rates
+
+    def bursts(self, rates: Sequence[Any], targets: Any) -> list[LayerBursts]:
+        """Send bursts down.
 
         Args:
-            inputs: `(batch, features)`.
+            rates: What `event_rates` returns.
             targets: `(batch, outputs)`, in [0, 1].
 
         Returns:
             A `LayerBursts` for each layer, the lowest first.
         """
-        rates = [ops.cast(inputs, self.variable_dtype)]
-        for layer in self.burst_layers:
-            events = ops.stop_gradient(layer(rates[-1]))
-            rates.append(ops.cast(events, self.variable_dtype))
-
+        # Constants in float32: nothing here is differentiated or rounded.
+        *rates, targets = (
+            ops.stop_gradient(ops.cast(values, self.variable_dtype))
+            for values in (*rates, targets)
+        )
         above, events = self.burst_layers[-1], rates[-1]
-        update = above.output_update(events, ops.cast(targets, events.dtype))
+        update = above.output_update(events, targets)
         rate = above.burst_rate(events, above.burst_probability)
         found = [LayerBursts(rates[-2], events, update)]
         for layer, inputs, events in zip(
@@ -290,15 +300,15 @@ class BurstPropNetwork(keras.Model):
         )
         if sample_weight is not None:
             sample_weight = _column(sample_weight, self.variable_dtype)
-        bursts = self.bursts(x, y)
+        rates = [*(_attached(y_pred) or self.event_rates(x)[:-1]), y_pred]
+        bursts = self.bursts(rates, y)
         self._update_inhibition(bursts, sample_weight)
-        # d(weight * gradient) / d(weight) = gradient
-        surrogate = sum(
-            ops.sum(weight * ops.stop_gradient(gradient))
-            for weight, gradient in self.gradients(bursts, sample_weight)
-            if weight.trainable
-        )
-        return loss + (surrogate - ops.stop_gradient(surrogate))
+        for weight, gradient in self.gradients(bursts, sample_weight):
+            if weight.trainable:
+                loss = loss + _zero_with_gradient(
+                    ops.convert_to_tensor(weight), gradient
+                )
+        return loss
 
     def _update_inhibition(
         self, bursts: Sequence[LayerBursts], sample_weight: Any
@@ -312,9 +322,7 @@ class BurstPropNetwork(keras.Model):
                 )
                 # Replicas' values are averaged, but their changes should add.
                 rate = _replicas() * self.recurrent_learning_rate
-                layer.recurrent_kernel.assign_add(
-                    ops.stop_gradient(rate * change)
-                )
+                layer.recurrent_kernel.assign_add(rate * change)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (*tuple(input_shape)[:-1], self.units[-1])
@@ -354,6 +362,35 @@ class _Shrink(keras.constraints.Constraint):
 
     def __call__(self, w: Any) -> Any:
         return (1 - self.share) * w
+
+
+@ops.custom_gradient  # type: ignore[untyped-decorator]
+def _zero_with_gradient(weight: Any, gradient: Any) -> Any:
+    """Return 0, with `gradient` as its derivative by `weight`."""
+
+    def derivatives(*arguments: Any, upstream: Any = None) -> Any:
+        # TensorFlow and torch pass it by name, JAX by position.
+        if upstream is None:
+            (upstream,) = arguments
+        return upstream * gradient, ops.zeros_like(gradient)
+
+    return ops.zeros((), dtype=weight.dtype), derivatives
+
+
+def _attach(output: Any, rates: Any) -> None:
+    """Let the rates that gave an output travel with it, as masks do in Keras.
+
+    Saves `compute_loss` a second forward pass. Tensors that take no attribute
+    are JAX's, where compilation merges the two.
+    """
+    try:
+        output._keras_seqattn_rates = tuple(rates)
+    except AttributeError:
+        pass
+
+
+def _attached(output: Any) -> Any:
+    return getattr(output, "_keras_seqattn_rates", None)
 
 
 def _weighted(values: Any, sample_weight: Any) -> Any:

@@ -39,10 +39,8 @@ def sweep(layers, x, target, p0=0.2):
         u, ut = f * (1 - e) - c, ft * (1 - e) - c
         b, bt = sigmoid(u) * e, sigmoid(ut) * e
         shadow = (shadow @ above["W"].T) * e * (1 - e)
-        found.insert(
-            0,
-            {"delta": b - bt, "shadow": shadow, "u": u, "ut": ut, "prior": prior},
-        )  # fmt: skip
+        signals = {"delta": b - bt, "shadow": shadow}
+        found.insert(0, {**signals, "u": u, "ut": ut, "prior": prior})
     return rates, found
 
 
@@ -60,9 +58,7 @@ class Trainer:
         self.layers = copy.deepcopy(layers)
         self.rates, self.momentum, self.decay = rates, momentum, decay
         self.z_rate, self.learned, self.tied = z_rate, kolen_pollack, tied
-        self.velocity = [
-            {"W": 0.0, "b": 0.0, "Y": 0.0} for _ in self.layers
-        ]  # fmt: skip
+        self.velocity = [{"W": 0.0, "b": 0.0, "Y": 0.0} for _ in self.layers]
 
     def step(self, x, target, weights=None):
         for layer in self.layers:
