@@ -222,7 +222,9 @@ def test_bad_arguments(arguments, message):
 
 @pytest.mark.parametrize("shape", [(5,), (2, 0), (2, None)])
 def test_bad_input_shapes(shape):
-    with pytest.raises(ValueError, match="expects an input .*Received: input_"):
+    with pytest.raises(
+        ValueError, match=r"expects an input .*Received: input_"
+    ):
         BurstPropDense(2).build(shape)
 
 

@@ -1,0 +1,121 @@
+"""The network that the tests of BurstPropNetwork train, and its reference."""
+
+import keras
+import numpy as np
+
+from keras_seqattn.models import BurstPropNetwork
+from tests.backend import to_numpy
+from tests.reference.burst_prop import Trainer
+
+SIZES = [5, 6, 4, 3]
+RATES = [0.5, 0.4, 0.3]
+Z_RATE = 0.05
+_rng = np.random.default_rng(3)
+X = _rng.normal(size=(24, SIZES[0])).astype("float32")
+CLASSES = _rng.integers(SIZES[-1], size=24)
+Y = np.eye(SIZES[-1], dtype="float32")[CLASSES]
+
+
+def random_layers(sizes=SIZES, seed=5):
+    """Weights in general position, as the reference holds them."""
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "W": rng.normal(size=shape),
+            "Y": rng.normal(size=shape),
+            "b": 0.3 * rng.normal(size=shape[1]),
+            "Z": 0.3 * rng.normal(size=(shape[1], shape[1])),
+        }
+        for shape in zip(sizes, sizes[1:], strict=False)
+    ]
+
+
+def network(layers=None, **arguments):
+    """A network with the reference's weights."""
+    layers = layers or random_layers()
+    features = len(layers[0]["W"])
+    model = BurstPropNetwork([len(layer["b"]) for layer in layers], **arguments)
+    model.build((None, features))
+    set_weights(model, layers)
+    return model
+
+
+def set_weights(model, layers):
+    for layer, values in zip(model.burst_layers, layers, strict=True):
+        layer.kernel.assign(values["W"])
+        layer.bias.assign(values["b"])
+        if layer.feedback != "tied":
+            layer.feedback_kernel.assign(values["Y"])
+        if layer.recurrent:
+            layer.recurrent_kernel.assign(values["Z"])
+
+
+def compiled_network(optimizer=None, compile_arguments=(), **arguments):
+    """The network, ready to be fitted as `reference` is."""
+    model = network(
+        recurrent_learning_rate=Z_RATE,
+        learning_rate_multipliers=[rate / RATES[0] for rate in RATES],
+        **arguments,
+    )
+    model.compile(
+        optimizer or keras.optimizers.SGD(RATES[0], 0.8),
+        "mse",
+        **dict(compile_arguments),
+    )
+    return model
+
+
+def reference(
+    feedback="random", recurrent=False, weight_decay=0.0, momentum=0.8
+):  # fmt: skip
+    layers = random_layers()
+    for layer in layers:
+        if not recurrent:
+            del layer["Z"]
+    return Trainer(
+        layers,
+        RATES,
+        momentum,
+        decay=weight_decay,
+        z_rate=Z_RATE,
+        kolen_pollack=feedback == "kolen_pollack",
+        tied=feedback == "tied",
+    )
+
+
+def train(trainer, epochs=1, batch=8, sample_weight=None):
+    """The batches of `fit` without shuffling."""
+    for _ in range(epochs):
+        for start in range(0, len(X), batch):
+            part = slice(start, start + batch)
+            weight = None if sample_weight is None else sample_weight[part]
+            trainer.step(X[part], Y[part], weight)
+    return trainer
+
+
+def weights(model):
+    """Arrays in a fixed order: each layer's W, b, Y and Z."""
+    found = []
+    for number, layer in enumerate(model.burst_layers):
+        found += [layer.kernel, layer.bias]
+        found += [layer.feedback_kernel] if number else []
+        found += [layer.recurrent_kernel] if layer.recurrent else []
+    return to_numpy(found)
+
+
+def reference_weights(trainer):
+    found = []
+    last = len(trainer.layers) - 1
+    for number, layer in enumerate(trainer.layers):
+        found += [layer["W"], layer["b"]]
+        if number:
+            found.append(layer["W"] if trainer.tied else layer["Y"])
+        if "Z" in layer and number < last:
+            found.append(layer["Z"])
+    return found
+
+
+def difference(model, trainer):
+    """Largest absolute difference of any weight."""
+    pairs = zip(weights(model), reference_weights(trainer), strict=True)
+    return max(np.abs(a - b).max() for a, b in pairs)

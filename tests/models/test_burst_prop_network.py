@@ -1,0 +1,688 @@
+import functools
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_seqattn.models import BurstPropNetwork
+from tests import layer_checks
+from tests.backend import BACKEND
+from tests.backend import to_numpy
+from tests.models.burst_prop_cases import CLASSES
+from tests.models.burst_prop_cases import RATES
+from tests.models.burst_prop_cases import SIZES
+from tests.models.burst_prop_cases import X
+from tests.models.burst_prop_cases import Y
+from tests.models.burst_prop_cases import Z_RATE
+from tests.models.burst_prop_cases import compiled_network
+from tests.models.burst_prop_cases import difference
+from tests.models.burst_prop_cases import network
+from tests.models.burst_prop_cases import random_layers
+from tests.models.burst_prop_cases import reference
+from tests.models.burst_prop_cases import reference_weights
+from tests.models.burst_prop_cases import set_weights
+from tests.models.burst_prop_cases import train
+from tests.models.burst_prop_cases import weights
+from tests.reference.burst_prop import Trainer
+from tests.reference.burst_prop import sigmoid
+from tests.reference.burst_prop import sweep
+
+FIT = {"batch_size": 8, "shuffle": False, "verbose": 0}
+EVERYTHING = {
+    "feedback": "kolen_pollack",
+    "recurrent": True,
+    "weight_decay": 1e-3,
+}
+CONFIGURATIONS = {
+    "random": {},
+    "tied": {"feedback": "tied"},
+    "decay": {"weight_decay": 1e-3},
+    "recurrent": {"recurrent": True},
+    "everything": EVERYTHING,
+}
+
+
+# The published numbers.
+
+
+def golden_layers():
+    def s(a, b, k):
+        i, j = np.indices((a, b))
+        return np.sin(k + b * i + j)
+
+    sizes = [4, 3, 3, 2]
+    return [
+        {
+            "W": s(sizes[k + 1], sizes[k], k + 1).T,
+            "Y": s(sizes[k + 1], sizes[k], k + 11).T,
+            "b": np.full(sizes[k + 1], 0.1),
+            "Z": 0.1 * s(sizes[k + 1], sizes[k + 1], k + 21),
+        }
+        for k in range(3)
+    ]
+
+
+GOLDEN_X = 0.5 + 0.3 * np.sin(np.arange(2)[:, None] + np.arange(4))
+GOLDEN_Y = np.eye(2)
+
+
+@pytest.mark.parametrize(
+    "recurrent, layer_1, layer_0",
+    [
+        (
+            False,
+            [-0.001175144, -0.003292655, -0.002096842],
+            [3.280e-6, 8.303e-6, 3.813e-6],
+        ),
+        (
+            True,
+            [-0.001174549, -0.003289289, -0.002096608],
+            [3.364e-6, 8.257e-6, 3.716e-6],
+        ),
+    ],
+)
+def test_golden_updates(recurrent, layer_1, layer_0):
+    model = network(golden_layers(), recurrent=recurrent)
+    found = model.bursts(model.event_rates(GOLDEN_X), GOLDEN_Y)
+    np.testing.assert_allclose(
+        to_numpy(found[-1].events),
+        [[0.318033, 0.702290], [0.318402, 0.701875]],
+        atol=1e-6,
+    )
+    for bursts, expected, digits in (
+        (found[2], [-0.029582091, 0.029366789], 1e-5),
+        (found[1], layer_1, 1e-5),
+        (found[0], layer_0, 3e-4),  # printed with four digits
+    ):
+        np.testing.assert_allclose(
+            to_numpy(bursts.update)[0], expected, rtol=digits
+        )
+
+
+GOLDEN_WEIGHTS = {
+    "decay": {
+        (0, "kernel"): [0.83978873, 0.90747936, 0.14083742, -0.75529003],
+        (0, "bias"): [0.09999949, 0.09999873, 0.09999941],
+        (1, "kernel"): [0.90759636, 0.14097232, -0.75526111],
+        (1, "bias"): [0.10017971, 0.10050633, 0.10032107],
+        (2, "kernel"): [0.14113034, -0.75513626, -0.95668786],
+        (2, "bias"): [0.10044119, 0.09952718],
+    },
+    "everything": {
+        (1, "kernel"): [0.90759626, 0.14097221, -0.75526114],
+        (1, "bias"): [0.10017955, 0.10050587, 0.10032090],
+        (0, "recurrent_kernel"): [0.08248419, -0.00199479, -0.08527968],
+        (1, "recurrent_kernel"): [-0.00034775, -0.08433586, -0.08998848],
+        (1, "feedback_kernel"): [-0.53538379, 0.41946142, 0.98865564],
+        (2, "feedback_kernel"): [0.41961955, 0.98878051, 0.64930744],
+    },
+    "random": {
+        (0, "kernel"): [0.84147083, 0.90929705, 0.14111952, -0.75680288],
+        (1, "kernel"): [0.90941412, 0.14125448, -0.75677396],
+        (2, "kernel"): [0.14141265, -0.75664906, -0.95860452],
+        (1, "bias"): [0.10017973, 0.10050638, 0.10032108],
+    },
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN_WEIGHTS)
+def test_golden_weights_after_two_updates(name):
+    model = network(
+        golden_layers(),
+        recurrent_learning_rate=0.01,
+        learning_rate_multipliers=[1, 1, 0.1],
+        **CONFIGURATIONS[name],
+    )
+    model.compile(keras.optimizers.SGD(0.1, 0.8), "mse")
+    model.fit(GOLDEN_X, GOLDEN_Y, epochs=2, **FIT)
+    for (layer, weight), expected in GOLDEN_WEIGHTS[name].items():
+        found = to_numpy(getattr(model.burst_layers[layer], weight))
+        if weight in ("kernel", "feedback_kernel"):
+            found = found.T  # printed as (out, in)
+        np.testing.assert_allclose(
+            found if weight == "bias" else found[0], expected, atol=5e-7
+        )
+
+
+# The relation to backpropagation.
+
+DEEP = [64, 100, 100, 100, 10]
+
+
+@functools.cache
+def deep_batch():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, DEEP[0])).astype("float32")
+    return x, np.eye(DEEP[-1])[rng.integers(DEEP[-1], size=32)]
+
+
+def deep_layers(tied, gain=1.0):
+    rng = np.random.default_rng(1)
+    layers = []
+    for shape in zip(DEEP, DEEP[1:], strict=False):
+        kernel = gain * (2 / sum(shape)) ** 0.5 * rng.normal(size=shape)
+        layers.append(
+            {
+                "W": kernel,
+                "Y": kernel if tied else rng.normal(size=shape),
+                "b": np.zeros(shape[1]),
+                "Z": np.zeros((shape[1], shape[1])),
+            }
+        )
+    return layers
+
+
+def angles(model, layers):
+    """Degrees between each example's update and backprop's, per layer."""
+    x, y = deep_batch()
+    found = []
+    for bursts, exact in zip(
+        model.bursts(model.event_rates(x), y),
+        sweep(layers, x, y)[1],
+        strict=True,
+    ):
+        a, b = to_numpy(bursts.update).astype("float64"), exact["shadow"]
+        cosine = (a * b).sum(1) / (
+            np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        )
+        found.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    return np.array(found)
+
+
+def test_the_output_update_is_backprops():
+    layers = deep_layers(tied=False)
+    model = network(layers)
+    x, y = deep_batch()
+    found = model.bursts(model.event_rates(x), y)[-1].update
+    exact = 0.2 * sweep(layers, x, y)[1][-1]["shadow"]
+    assert np.abs(to_numpy(found) / exact - 1).max() < 1e-5
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_every_hidden_update_obeys_the_mean_value_theorem(recurrent):
+    """e (1 - e) (update Y^T), times a slope met between u and u'."""
+    layers = deep_layers(tied=False)
+    for layer in layers:
+        layer["Z"] = np.random.default_rng(2).normal(0, 0.1, layer["Z"].shape)
+    model = network(layers, recurrent=recurrent)
+    x, y = deep_batch()
+    found = model.bursts(model.event_rates(x), y)
+    for n, bursts in enumerate(found[:-1]):
+        e, u, update = (
+            to_numpy(v).astype("float64")
+            for v in (bursts.events, bursts.potential, bursts.update)
+        )
+        down = to_numpy(found[n + 1].update) @ layers[n + 1]["Y"].T
+        taught = u - (1 - e) * down
+        slopes = [sigmoid(v) * (1 - sigmoid(v)) for v in (u, taught)]
+        low = np.minimum(*slopes)
+        high = np.where(u * taught < 0, 0.25, np.maximum(*slopes))
+        unit = e * (1 - e) * down
+        ends = np.sort([low * unit, high * unit], axis=0)
+        slack = 1e-5 * np.abs(unit) + 1e-9
+        assert ((ends[0] - slack <= update) & (update <= ends[1] + slack)).all()
+
+
+def test_tied_feedback_is_near_backprop():
+    layers = deep_layers(tied=True)
+    found = angles(network(layers, feedback="tied"), layers)
+    assert found.max() < 2
+    wide = deep_layers(tied=True, gain=3.6)
+    assert angles(network(wide, feedback="tied"), wide).mean(1).max() < 15
+
+
+def test_random_feedback_begins_orthogonal_to_backprop():
+    layers = deep_layers(tied=False)
+    found = angles(network(layers), layers).mean(1)
+    assert (found[:-1] > 80).all() and (found[:-1] < 100).all()
+    assert found[-1] < 0.1
+
+
+def test_with_perfect_inhibition_tied_feedback_is_backprop():
+    layers = deep_layers(tied=True)
+    x, y = deep_batch()
+    # The Z that cancels each potential on this batch, from the top down.
+    for number in (2, 1, 0):
+        found = sweep(layers, x, y)[1][number]
+        layers[number]["Z"] = (np.linalg.pinv(found["prior"]) @ found["u"]).T
+    model = network(layers, feedback="tied", recurrent=True)
+    for bursts in model.bursts(model.event_rates(x), y)[:-1]:
+        assert np.abs(to_numpy(bursts.potential)).max() < 1e-4
+    assert angles(model, layers).max() < 0.05
+
+
+def test_inhibition_learns_to_silence_the_potential():
+    layers = deep_layers(tied=True)
+    model = network(
+        layers,
+        feedback="tied",
+        recurrent=True,
+        recurrent_learning_rate=1e-4,
+        learning_rate_multipliers=[0] * 4,
+    )
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x, y = deep_batch()
+
+    def potentials():
+        found = model.bursts(model.event_rates(x), y)[:-1]
+        return np.array([np.abs(to_numpy(b.potential)).mean() for b in found])
+
+    before = potentials()
+    model.fit(x, y, batch_size=32, epochs=300, verbose=0)
+    assert (potentials() < before / 5).all()
+
+
+def test_kolen_pollack_feedback_approaches_the_kernel_at_the_decay():
+    model = compiled_network(feedback="kolen_pollack", weight_decay=0.01)
+    model.fit(X, Y, epochs=15, **FIT)
+    for layer, start in list(
+        zip(model.burst_layers, random_layers(), strict=True)
+    )[1:]:
+        found = to_numpy(layer.kernel) - to_numpy(layer.feedback_kernel)
+        expected = 0.99**45 * (start["W"] - start["Y"])
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_it_learns():
+    """Three classes in the plane that no line separates, three seeds."""
+    for seed in range(3):
+        keras.utils.set_random_seed(seed)
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(300, 2)).astype("float32")
+        y = np.digitize((x**2).sum(1), [0.8, 2.2])
+        model = BurstPropNetwork([40, 3], feedback="kolen_pollack")
+        model.compile(keras.optimizers.Adam(0.03), "mse", ["accuracy"])
+        history = model.fit(
+            x, np.eye(3)[y], batch_size=50, epochs=60, verbose=0
+        )
+        assert history.history["accuracy"][-1] > 0.9, seed  # chance 0.36
+
+
+# Training, by every road that Keras offers.
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_weights_after_50_steps_equal_float64(name):
+    arguments = CONFIGURATIONS[name]
+    model = compiled_network(**arguments)
+    trainer = reference(**arguments)
+    model.fit(X, Y, epochs=17, **FIT)  # 51 steps
+    assert difference(model, train(trainer, 17)) < 1e-5
+
+
+@pytest.fixture(scope="module")
+def one_epoch():
+    return train(reference(**EVERYTHING))
+
+
+@functools.cache
+def shared_model():
+    """Compiled once: tests start it anew."""
+    model = compiled_network(**EVERYTHING)
+    model.fit(X, Y, **FIT)
+    return model
+
+
+@pytest.fixture
+def fresh():
+    model = shared_model()
+    set_weights(model, random_layers())
+    for variable in model.optimizer.variables:
+        if "learning_rate" not in variable.path:
+            variable.assign(np.zeros(variable.shape))
+    return model
+
+
+def test_numpy(fresh, one_epoch):
+    fresh.fit(X, Y, **FIT)
+    assert difference(fresh, one_epoch) < 1e-5
+
+
+def test_tf_data(fresh, one_epoch):
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    fresh.fit(data, verbose=0)
+    assert difference(fresh, one_epoch) < 1e-5
+
+
+def test_data_loader(fresh, one_epoch):
+    import torch
+
+    data = torch.utils.data.TensorDataset(
+        torch.from_numpy(X), torch.from_numpy(Y)
+    )
+    fresh.fit(torch.utils.data.DataLoader(data, batch_size=8), verbose=0)
+    assert difference(fresh, one_epoch) < 1e-5
+
+
+def test_generator(fresh, one_epoch):
+    batches = ((X[n : n + 8], Y[n : n + 8]) for n in (0, 8, 16))
+    fresh.fit(batches, verbose=0)
+    assert difference(fresh, one_epoch) < 1e-5
+
+
+def test_train_on_batch(fresh, one_epoch):
+    for n in (0, 8, 16):
+        fresh.train_on_batch(X[n : n + 8], Y[n : n + 8])
+    assert difference(fresh, one_epoch) < 1e-5
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_sample_weight(fresh, column):
+    weight = np.linspace(0, 2, 24).astype("float32")
+    fresh.fit(X, Y, sample_weight=weight[:, None] if column else weight, **FIT)
+    expected = train(reference(**EVERYTHING), sample_weight=weight)
+    assert difference(fresh, expected) < 1e-5
+
+
+def test_class_weight(fresh):
+    factors = {0: 0.5, 1: 2.0, 2: 1.0}
+    fresh.fit(X, Y, class_weight=factors, **FIT)
+    weight = np.array([factors[label] for label in CLASSES])
+    expected = train(reference(**EVERYTHING), sample_weight=weight)
+    assert difference(fresh, expected) < 1e-5
+
+
+def test_loss_metrics_validation_and_callbacks(tmp_path):
+    model = compiled_network(compile_arguments={"metrics": ["accuracy"]})
+    history = model.fit(
+        X,
+        Y,
+        validation_data=(X[:7], Y[:7]),
+        epochs=4,
+        callbacks=[
+            keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=9),
+            keras.callbacks.ReduceLROnPlateau("val_loss", patience=1),
+            keras.callbacks.ModelCheckpoint(tmp_path / "best.keras"),
+            keras.callbacks.BackupAndRestore(tmp_path / "backup"),
+            keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        ],
+        **FIT,
+    ).history
+    assert len(history["loss"]) == 2  # stopped early
+    outputs = model.predict(X, verbose=0)
+    loss, accuracy = model.evaluate(X, Y, verbose=0)
+    assert abs(loss - np.mean((outputs - Y) ** 2)) < 1e-6
+    assert accuracy == (outputs.argmax(1) == CLASSES).mean().astype("float32")
+    assert (tmp_path / "log.csv").read_text().count("\n") == 3
+    kept = keras.saving.load_model(tmp_path / "best.keras")
+    layer_checks.assert_same(kept.predict(X, verbose=0), outputs)
+
+
+def test_resumed_training_equals_uninterrupted_training(tmp_path, fresh):
+    fresh.fit(X, Y, epochs=2, **FIT)
+    fresh.save(tmp_path / "half.keras")
+    fresh.fit(X, Y, epochs=2, **FIT)
+    resumed = keras.saving.load_model(tmp_path / "half.keras")
+    resumed.fit(X, Y, epochs=2, **FIT)
+    layer_checks.assert_same(weights(resumed), weights(fresh), 1e-7)
+    assert difference(fresh, train(reference(**EVERYTHING), 4)) < 1e-5
+
+
+def test_file_loads_on_every_backend(fresh, tmp_path):
+    layer_checks.check_file_loads_on_every_backend(fresh, X, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "compile_arguments",
+    [{"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}],
+)
+def test_compiled_or_not(compile_arguments, one_epoch):
+    model = compiled_network(compile_arguments=compile_arguments, **EVERYTHING)
+    model.fit(X, Y, **FIT)
+    assert difference(model, one_epoch) < 1e-5
+
+
+def test_steps_per_execution(one_epoch):
+    def fit():
+        model = compiled_network(
+            compile_arguments={"steps_per_execution": 3}, **EVERYTHING
+        )
+        model.fit(X, Y, **FIT)
+        return model
+
+    if BACKEND == "torch":  # Keras 3.15 refuses
+        with pytest.raises(ValueError, match="steps_per_execution"):
+            fit()
+    else:
+        assert difference(fit(), one_epoch) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.optimizers.SGD(0.5, 0.8, clipnorm=0.05),
+        lambda: keras.optimizers.SGD(
+            0.5, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2
+        ),
+        lambda: keras.optimizers.SGD(0.5, 0.8, gradient_accumulation_steps=3),
+        lambda: keras.optimizers.SGD(
+            0.5,
+            clipnorm=0.05,
+            use_ema=True,
+            ema_overwrite_frequency=3,
+            gradient_accumulation_steps=3,
+        ),
+        lambda: keras.optimizers.Adam(0.01),
+        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    ],
+    ids=["clip", "ema", "accumulate", "all", "adam", "adamw"],
+)
+def test_any_optimizer(make):
+    """The optimizer's own step, given the reference's gradients."""
+    model = compiled_network(make())
+    model.fit(X, Y, epochs=2, **FIT)
+    trainer = reference()
+    optimizer = make()
+    names = [(n, name) for n in range(3) for name in "Wb"]
+    variables = [keras.Variable(trainer.layers[n][name]) for n, name in names]
+    for part in [slice(0, 8), slice(8, 16), slice(16, 24)] * 2:
+        events, found = sweep(trainer.layers, X[part], Y[part])
+        gradients = []
+        for n, rate in enumerate(RATES):
+            delta = rate / RATES[0] * found[n]["delta"]
+            gradients += [events[n].T @ delta, delta.sum(0)]
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(g, "float32") for g in gradients],
+            variables,
+        )
+        for (n, name), variable in zip(names, variables, strict=True):
+            trainer.layers[n][name] = to_numpy(variable)
+    optimizer.finalize_variable_values(variables)
+    for (n, name), variable in zip(names, variables, strict=True):
+        trainer.layers[n][name] = to_numpy(variable)
+    assert difference(model, trainer) < 2e-5
+
+
+def test_loss_scaling(one_epoch):
+    """A factor on the loss cancels, as the gradients have it too."""
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.5, 0.8), initial_scale=1024.0
+    )
+    model = compiled_network(optimizer, **EVERYTHING)
+    model.fit(X, Y, **FIT)
+    assert difference(model, one_epoch) < 1e-5
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision(policy, one_epoch):
+    model = compiled_network(dtype=policy, **EVERYTHING)
+    history = model.fit(X, Y, **FIT).history
+    if policy == "mixed_float16":
+        assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert np.isfinite(history["loss"]).all()
+    assert {v.dtype for v in model.weights} == {"float32"}
+    assert difference(model, one_epoch) < 1e-2
+    assert difference(model, reference(**EVERYTHING)) > 2e-2
+
+
+def test_frozen_weights_stay_and_the_others_learn(one_epoch):
+    model = network(
+        recurrent_learning_rate=Z_RATE,
+        learning_rate_multipliers=[rate / RATES[0] for rate in RATES],
+        **EVERYTHING,
+    )
+    model.burst_layers[1].trainable = False
+    model.burst_layers[2].bias.trainable = False
+    model.compile(keras.optimizers.SGD(RATES[0], 0.8), "mse")
+    model.fit(X[:8], Y[:8], **FIT)
+    start = reference(**EVERYTHING)
+    expected = reference(**EVERYTHING)
+    expected.step(X[:8], Y[:8])
+    expected.layers[1] = start.layers[1]
+    expected.layers[2]["b"] = start.layers[2]["b"]
+    assert difference(model, expected) < 1e-6
+
+
+def test_regularizers():
+    plain = compiled_network()
+    model = compiled_network(kernel_regularizer=keras.regularizers.L2(0.01))
+    loss = model.fit(X[:8], Y[:8], **FIT).history["loss"][0]
+    without = plain.fit(X[:8], Y[:8], **FIT).history["loss"][0]
+    kernels = [layer["W"] for layer in random_layers()]
+    penalty = 0.01 * sum((kernel**2).sum() for kernel in kernels)
+    assert abs(loss - without - penalty) < 1e-5
+    for a, b, kernel in zip(
+        model.burst_layers, plain.burst_layers, kernels, strict=True
+    ):
+        shift = to_numpy(a.kernel) - to_numpy(b.kernel)
+        np.testing.assert_allclose(shift, -0.5 * 0.02 * kernel, atol=1e-6)
+        layer_checks.assert_same(a.bias, b.bias)
+
+
+def test_two_devices(tmp_path):
+    path = tmp_path / "weights.npz"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.distributed_burst_prop", str(path)],
+        env={**os.environ, "KERAS_BACKEND": BACKEND},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = train(reference(**EVERYTHING), 2)
+    with np.load(path) as file:
+        assert file["devices"] == (1 if BACKEND == "torch" else 2)
+        found = [file[f"weight_{n}"] for n in range(len(file.files) - 2)]
+    for a, b in zip(found, reference_weights(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_rates_travel_with_the_output_or_are_computed_again(monkeypatch):
+    """The same update where a tensor takes no attribute."""
+    from keras_seqattn.models import burst_prop_network
+
+    monkeypatch.setattr(burst_prop_network, "_attached", lambda output: None)
+    model = compiled_network(**EVERYTHING)
+    model.fit(X, Y, **FIT)
+    assert difference(model, train(reference(**EVERYTHING))) < 1e-5
+
+
+# The model as a Keras object.
+
+
+def test_layers_of_a_network():
+    model = network(**EVERYTHING)
+    assert [layer.feedback for layer in model.burst_layers] == [
+        "tied",
+        "kolen_pollack",
+        "kolen_pollack",
+    ]
+    assert [layer.recurrent for layer in model.burst_layers] == [1, 1, 0]
+    assert model.compute_output_shape((None, 5)) == (None, 3)
+    one = BurstPropNetwork([2], recurrent=True)
+    one.compile("sgd", "mse")
+    one.fit(X, Y[:, :2], **FIT)
+
+
+def test_drawn_weights_differ():
+    model = BurstPropNetwork([7, 7, 7])
+    model.build((None, 7))
+    kernels = [to_numpy(layer.kernel) for layer in model.burst_layers]
+    kernels += [to_numpy(l.feedback_kernel) for l in model.burst_layers[1:]]
+    for n, kernel in enumerate(kernels):
+        for other in kernels[:n]:
+            assert np.abs(kernel - other).max() > 0.1
+
+
+def test_config_round_trip():
+    model = BurstPropNetwork(
+        (4, 3),
+        burst_probability=0.3,
+        feedback_stddev=0.4,
+        recurrent_learning_rate=0.1,
+        learning_rate_multipliers=(1, 0.5),
+        kernel_initializer="he_normal",
+        bias_regularizer="l2",
+        name="bursts",
+        **EVERYTHING,
+    )
+    config = json.loads(json.dumps(model.get_config()))
+    twin = BurstPropNetwork.from_config(config)
+    assert json.loads(json.dumps(twin.get_config())) == config
+    assert sorted(config) == [
+        "bias_initializer",
+        "bias_regularizer",
+        "burst_probability",
+        "dtype",
+        "feedback",
+        "feedback_stddev",
+        "kernel_initializer",
+        "kernel_regularizer",
+        "learning_rate_multipliers",
+        "mode",
+        "name",
+        "recurrent",
+        "recurrent_learning_rate",
+        "trainable",
+        "units",
+        "weight_decay",
+    ]
+    for layer in twin.burst_layers:
+        assert layer.burst_probability == 0.3
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"units": []}, r"`units` must be a list of positive integers.*\[\]"),
+        ({"units": 4}, "`units` must be a list of positive integers"),
+        ({"units": [4, 0]}, "`units` must be a positive integer"),
+        ({"mode": "temporal"}, r"`mode` must be one of \('rate',\)"),
+        ({"feedback": "none"}, "`feedback` must be one of"),
+        ({"weight_decay": 1.0}, "`weight_decay` must be a number in"),
+        ({"recurrent_learning_rate": -1}, "`recurrent_learning_rate` must be"),
+        ({"learning_rate_multipliers": [1]}, "one number for each of the 2 l"),
+        ({"learning_rate_multipliers": [1, -1]}, "that is not negative"),
+        ({"burst_probability": 0.9}, "must be at most 0.5"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BurstPropNetwork(**{"units": [4, 3], **arguments})
+
+
+def test_bad_data():
+    model = compiled_network()
+    with pytest.raises(ValueError, match="rank 2"):
+        BurstPropNetwork([3]).build((None, 4, 5))
+    with pytest.raises(ValueError, match="Make classes one-hot: `keras.util"):
+        model.fit(X, CLASSES, **FIT)
+    with pytest.raises(ValueError, match=r"shape \(batch, 3\)"):
+        model.fit(X, Y[:, :2], **FIT)
+    with pytest.raises(ValueError, match="one number an example"):
+        model.fit(X, Y, sample_weight=Y, **FIT)
+
+
+def test_reference_can_be_trained():
+    """The reference itself: its loss falls."""
+    trainer = Trainer(random_layers(), RATES, 0.8, kolen_pollack=True)
+    before = np.mean((sweep(trainer.layers, X, Y)[0][-1] - Y) ** 2)
+    train(trainer, 50)
+    assert np.mean((sweep(trainer.layers, X, Y)[0][-1] - Y) ** 2) < before
+    assert len(SIZES) == len(trainer.layers) + 1
