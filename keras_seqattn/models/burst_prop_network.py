@@ -292,18 +292,17 @@ class BurstPropNetwork(keras.Model):
         training: bool = True,
     ) -> Any:
         """Return the loss; in training, with the updates as its derivative."""
+        _check_targets(y, y_pred)
+        column = _column(sample_weight, self.variable_dtype)
         if not training:
             return super().compute_loss(x, y, y_pred, sample_weight, False)
-        _check_targets(y, y_pred)
         loss = super().compute_loss(
             x, y, ops.stop_gradient(y_pred), sample_weight, True
         )
-        if sample_weight is not None:
-            sample_weight = _column(sample_weight, self.variable_dtype)
         rates = [*(_attached(y_pred) or self.event_rates(x)[:-1]), y_pred]
         bursts = self.bursts(rates, y)
-        self._update_inhibition(bursts, sample_weight)
-        for weight, gradient in self.gradients(bursts, sample_weight):
+        self._update_inhibition(bursts, column)
+        for weight, gradient in self.gradients(bursts, column):
             if weight.trainable:
                 loss = loss + _zero_with_gradient(
                     ops.convert_to_tensor(weight), gradient
@@ -398,6 +397,8 @@ def _weighted(values: Any, sample_weight: Any) -> Any:
 
 
 def _column(sample_weight: Any, dtype: str) -> Any:
+    if sample_weight is None:
+        return None
     shape = tuple(sample_weight.shape)
     if len(shape) > 2 or shape[1:] not in ((), (1,)):
         raise ValueError(

@@ -1,5 +1,7 @@
 """The network that the tests of BurstPropNetwork train, and its reference."""
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -26,7 +28,7 @@ def random_layers(sizes=SIZES, seed=5):
             "b": 0.3 * rng.normal(size=shape[1]),
             "Z": 0.3 * rng.normal(size=(shape[1], shape[1])),
         }
-        for shape in zip(sizes, sizes[1:], strict=False)
+        for shape in itertools.pairwise(sizes)
     ]
 
 
