@@ -260,9 +260,9 @@ class BurstPropDense(keras.layers.Layer):
         )
 
     def kernel_update(self, inputs: Any, update: Any) -> Any:
-        """Direction of descent's opposite for the kernel: `x^T update`.
+        """Gradient of the kernel, for an optimizer to descend: `x^T update`.
 
-        A sum over the batch. The bias has the sum of `update`.
+        A sum over the batch. The bias's is the sum of `update`.
         """
         return ops.matmul(ops.transpose(inputs), update)
 
