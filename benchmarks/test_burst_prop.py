@@ -48,7 +48,7 @@ def test_step_over_backprop(network, benchmark):
         name: epoch(model, features, units[-1])
         for name, model in models.items()
     }
-    medians = medians_in_turn(functions, rounds=9)
+    medians = medians_in_turn(functions, rounds=5)
     ratios = {
         name: round(seconds / medians["backprop"], 2)
         for name, seconds in medians.items()
