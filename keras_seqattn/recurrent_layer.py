@@ -61,6 +61,10 @@ class RecurrentLayer(keras.layers.RNN):
             )
         return [ops.cast(s, self.compute_dtype) for s in state]
 
+    def _own_states(self, states: Any) -> list[Any]:
+        # On torch, writing the new states would change what gradients need.
+        return [ops.copy(s) if self.stateful else s for s in states]
+
     def compute_mask(self, sequences: Any, mask: Any) -> Any:
         mask = keras.tree.flatten(mask)[0]
         # For the first output; what else there is is 0 where it is False.

@@ -726,7 +726,7 @@ class LARNN(RecurrentLayer):
                 if self.stateful
                 else cell.get_initial_state(ops.shape(sequences)[0])
             )
-        state = self._check_state(initial_state)
+        state = self._own_states(self._check_state(initial_state))
         sequences = ops.cast(sequences, self.compute_dtype)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
