@@ -759,22 +759,23 @@ class GainModulatedNeuron(RecurrentLayer):
             sequences = order.to_front(sequences)
             counts = order.counts()
 
-        a = cell.drive(sequences)
-        if cell.controller_input == "input_and_output":
+        feedback = cell.controller_input == "input_and_output"
+        if feedback:
             y, raw, network = self._loop(sequences, states, counts)
         else:
+            a = cell.drive(sequences)
             u = cell.controller_inputs(sequences, a)
             raw, network = cell.control(u, states, counts)
         effective, queue = cell.in_effect(raw, states)
         computed = cell.modulation.values(raw)
         effective = cell.modulation.values(effective)
-        if cell.controller_input != "input_and_output":
+        if not feedback:
             y = cell.modulation.activate(a, effective)
 
         modulation = ops.stack([computed, effective], axis=2)
-        modulation = modulation + ops.zeros_like(a)[:, :, None, :, None]
+        modulation = modulation + ops.zeros_like(y)[:, :, None, :, None]
         width = 2 * cell.units * len(cell.modulation.modulated)
-        modulation = ops.reshape(modulation, (-1, ops.shape(a)[1], width))
+        modulation = ops.reshape(modulation, (-1, ops.shape(y)[1], width))
         outputs = ops.concatenate([y, modulation], axis=-1)
         # In front, what there was before the first step.
         before = ops.pad(states[0], ((0, 0), (0, width)))
@@ -841,16 +842,13 @@ class GainModulatedNeuron(RecurrentLayer):
         training: bool = False,
         return_modulation: bool = False,
     ) -> Any:
-        shapes = self.compute_output_shape(sequences.shape)
-        shapes = list(shapes) if self.return_state else [shapes]
+        further = []
         if return_modulation:
-            shape = (*shapes[0], len(self.cell.modulation.modulated))
-            shapes[1:1] = [shape, shape]
-        specs = tuple(
-            keras.KerasTensor(shape, dtype=self.compute_dtype)
-            for shape in shapes
-        )
-        return specs[0] if len(specs) == 1 else specs
+            batch, time, _ = sequences.shape
+            shape = (batch, time) if self.return_sequences else (batch,)
+            parameters = len(self.cell.modulation.modulated)
+            further = 2 * [(*shape, self.cell.units, parameters)]
+        return self._output_specs(sequences, further)
 
 
 def _is_torch_on_cpu() -> bool:

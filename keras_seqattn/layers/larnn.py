@@ -847,14 +847,9 @@ class LARNN(RecurrentLayer):
         training: bool = False,
         return_attention_scores: bool = False,
     ) -> Any:
-        batch, time, _ = sequences.shape
-        shapes = self.compute_output_shape(sequences.shape)
-        shapes = list(shapes) if self.return_state else [shapes]
+        further = []
         if return_attention_scores:
+            batch, time, _ = sequences.shape
             cell = self.cell
-            shapes.insert(1, (batch, time, cell.num_heads, cell.window_size))
-        specs = tuple(
-            keras.KerasTensor(shape, dtype=self.compute_dtype)
-            for shape in shapes
-        )
-        return specs[0] if len(specs) == 1 else specs
+            further = [(batch, time, cell.num_heads, cell.window_size)]
+        return self._output_specs(sequences, further)
