@@ -93,7 +93,7 @@ def test_additive_network(benchmark):
     }
     if keras.backend.backend() == "torch":
         del functions["compiled loop"]
-    medians = medians_in_turn(functions, rounds=5)
+    medians = medians_in_turn(functions, rounds=3)
     ratios = {
         name: round(seconds / medians["ours"], 1)
         for name, seconds in medians.items()

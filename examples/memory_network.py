@@ -117,12 +117,12 @@ def main() -> None:
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     matplotlib.use("Agg")
-    draw_scores(report, output / "scores.png")
-    draw_sequence(report, task, output / "sequence.png")
+    report.model.save(output / "network.keras")
     (output / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, allow_nan=False)
     )
-    report.model.save(output / "network.keras")
+    draw_scores(report, task, output / "scores.png")
+    draw_sequence(report, task, output / "sequence.png")
     loaded = keras.saving.load_model(output / "network.keras")
     some = report.batch.x[:100]
     np.testing.assert_allclose(
@@ -145,7 +145,7 @@ def main() -> None:
     )
 
 
-def draw_scores(report: MemoryReport, path: pathlib.Path) -> None:
+def draw_scores(report: MemoryReport, task: Any, path: pathlib.Path) -> None:
     import matplotlib.pyplot as plt
 
     from keras_seqattn import visualization
@@ -169,7 +169,7 @@ def draw_scores(report: MemoryReport, path: pathlib.Path) -> None:
         levels,
         axes[1],
     )
-    classes = int(report.batch.answer.max()) + 1
+    classes = getattr(task, "num_values", 2)
     confusion = np.zeros((classes, classes), int)
     np.add.at(
         confusion, (report.batch.answer.ravel(), report.answers.ravel()), 1

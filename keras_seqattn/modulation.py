@@ -1,5 +1,6 @@
 """Which parameters of an activation are modulated, and within what range."""
 
+import inspect
 import math
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -47,16 +48,20 @@ class Modulation:
         resting_values: dict[str, float] | None,
         signed: bool,
     ) -> None:
+        for name, (function, _) in _KNOWN.items():
+            if activation is function:
+                activation = name
         self.activation = activation
         self.signed = bool(signed)
         resting_values = dict(resting_values or {})
         if isinstance(activation, str):
             check_choice("activation", activation, _KNOWN)
             function, rest = _KNOWN[activation]
+            names = tuple(rest)
             self._function: Callable[..., Any] = function
             self._constants: dict[str, Any] = {"signed": self.signed}
             if modulated is None:
-                modulated = ("gain",) if "gain" in rest else tuple(rest)
+                modulated = ("gain",) if "gain" in rest else names
         elif callable(activation):
             self._function, self._constants = activation, {}
             if modulated is None:
@@ -64,7 +69,15 @@ class Modulation:
                     "With a function as `activation`, `modulated` must name "
                     "its modulated parameters. Received: modulated=None"
                 )
-            rest = dict.fromkeys([*modulated, *resting_values], 1.0)
+            if signed:
+                raise ValueError(
+                    "`signed` is for the activations named "
+                    f"{tuple(_KNOWN)}. Received: signed={signed}, "
+                    f"activation={activation}"
+                )
+            rest = {}
+            # The first one is the pre-activation.
+            names = tuple(inspect.signature(activation).parameters)[1:]
         else:
             raise ValueError(
                 f"`activation` must be one of {tuple(_KNOWN)}, or a function "
@@ -77,16 +90,20 @@ class Modulation:
         if (
             not self.modulated
             or len(set(self.modulated)) != len(self.modulated)
-            or not set(self.modulated) <= set(rest)
+            or not set(self.modulated) <= set(names)
         ):
             raise ValueError(
                 "`modulated` must name at least one parameter of the "
-                f"activation, and none twice, out of {tuple(rest)}. "
+                f"activation, and none twice, out of {names}. "
                 f"Received: modulated={self.modulated}"
             )
         for name in resting_values:
-            check_choice("resting_values", name, rest)
-        self.resting_values = {**rest, **resting_values}
+            check_choice("resting_values", name, names)
+        self.resting_values = {
+            **dict.fromkeys(self.modulated, 1.0),
+            **rest,
+            **resting_values,
+        }
         self._bounded = isinstance(activation, str) and not self.signed
         for name, value in self.resting_values.items():
             self._check_rest(name, value)
@@ -103,7 +120,9 @@ class Modulation:
         if self._bounded and name in _SHARE:
             low, high = 0.0, 1.0
         constant_end = name not in self.modulated and value in (low, high)
-        if not (low < value < high or (math.isfinite(value) and constant_end)):
+        if not isinstance(value, int | float) or not (
+            low < value < high or (math.isfinite(value) and constant_end)
+        ):
             raise ValueError(
                 f"The resting value of {name!r} must be above {low} and below "
                 f"{high}. Received: resting_values={self.resting_values}"
@@ -126,9 +145,10 @@ class Modulation:
         rest = self.resting_values[name]
         if name in _POSITIVE:
             least = activations.MINIMUM_SOFTNESS
-            return least + ops.softplus(
-                raw + math.log(math.expm1(rest - least))
-            )
+            above = rest - least
+            # The inverse of softplus.
+            start = above + math.log(-math.expm1(-above))
+            return least + ops.softplus(raw + start)
         if name in _SHARE:
             return ops.sigmoid(raw + math.log(rest / (1 - rest)))
         return raw + rest

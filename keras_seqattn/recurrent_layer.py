@@ -1,5 +1,6 @@
 """What the recurrent layers of this package share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -60,6 +61,23 @@ class RecurrentLayer(keras.layers.RNN):
                 f"{[tuple(s.shape) for s in state]}"
             )
         return [ops.cast(s, self.compute_dtype) for s in state]
+
+    def _own_states(self, states: Any) -> list[Any]:
+        # On torch, writing the new states would change what gradients need.
+        return [ops.copy(s) if self.stateful else s for s in states]
+
+    def _output_specs(
+        self, sequences: Any, further: Sequence[tuple[int | None, ...]]
+    ) -> Any:
+        """Of the output, then of `further` shapes, then of the states."""
+        shapes = self.compute_output_shape(sequences.shape)
+        shapes = list(shapes) if self.return_state else [shapes]
+        shapes[1:1] = further
+        specs = tuple(
+            keras.KerasTensor(shape, dtype=self.compute_dtype)
+            for shape in shapes
+        )
+        return specs[0] if len(specs) == 1 else specs
 
     def compute_mask(self, sequences: Any, mask: Any) -> Any:
         mask = keras.tree.flatten(mask)[0]

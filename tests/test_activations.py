@@ -222,3 +222,30 @@ def test_nan_shows(function):
         for signed in (False, True):
             found = to_numpy(function(x, *given, signed=signed))
             assert np.isnan(found).all(), (position, signed)
+
+
+def test_the_slopes_at_the_edges_are_those_inside():
+    """The same on every backend."""
+    one = np.ones(1, "float32")
+    for s in (0.0, 1.0):
+        found = found_slopes(
+            adaptive_softplus_sigmoid, [0.5 * one, one, s * one], "float32"
+        )
+        expected = slopes(adaptive_softplus_sigmoid, 0.5, 1.0, s)
+        np.testing.assert_allclose(np.ravel(found), expected, rtol=1e-5)
+    edge = np.float32(MINIMUM_SOFTNESS)
+    for signed in (False, True):
+        found = found_slopes(
+            gain_softplus,
+            [0.5 * one, one, 0 * one, edge * one],
+            "float32",
+            signed=signed,
+        )
+        expected = slopes(gain_softplus, 0.5, 1.0, 0.0, float(edge))
+        np.testing.assert_allclose(np.ravel(found), expected, rtol=1e-5)
+
+
+@BOTH
+def test_infinity_shows(function):
+    x = np.array([-np.inf], "float32")
+    assert np.isnan(to_numpy(function(x))).all()

@@ -63,6 +63,23 @@ def test_the_loss_is_what_keras_computes():
     np.testing.assert_allclose(to_numpy(found), steps, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "steps, epochs, epoch_steps", [(2, 1, 2), (120, 3, 40), (101, 3, 34)]
+)
+def test_steps_and_epochs(steps, epochs, epoch_steps):
+    recipe = MemoryRecipe(steps=steps, steps_per_epoch=50)
+    assert (recipe.epochs, recipe.epoch_steps) == (epochs, epoch_steps)
+    assert len(FreshBatches(TASK, recipe, 0)) == epoch_steps
+    last = recipe.optimizer()._learning_rate(epochs * epoch_steps)
+    np.testing.assert_allclose(float(last), 0.0005, rtol=1e-5)
+
+
+def test_one_output_has_no_cross_entropy():
+    task = ks.tasks.CueRecall()
+    with pytest.raises(ValueError, match="use `loss='mse'`"):
+        MemoryTrainer(build, task, MemoryRecipe("crossentropy"))
+
+
 def test_the_optimizer():
     optimizer = RECIPE.optimizer()
     assert optimizer.clipnorm == 1
@@ -220,30 +237,22 @@ def test_the_network_keeps_the_weights_that_answered_best():
 
 
 def test_training_held_out_and_test_sequences_differ():
-    trainer = MemoryTrainer(build, TASK, RECIPE, held_out=300)
+    """With noise no two sequences are alike, unless they are the same."""
+    task = ks.tasks.factorial_task(noise=0.1)
+    trainer = MemoryTrainer(build, task, RECIPE, held_out=300)
     seen = {}
-    fit = trainer._network.fit
     trainer._network.fit = lambda seed, batches, **arguments: seen.update(
-        batches=batches, held_out=arguments["validation_data"]
+        batches=batches, held_out=arguments["validation_data"][0]
     )
-    trainer.fit(seed=0, verbose=0)
-    assert fit is not trainer._network.fit
-    noisy = ks.tasks.factorial_task(noise=0.1)
-    sets = [
-        noisy.sample(64, (0, 0, 0, 0)).x,
-        noisy.sample(64, (0, 1)).x,
-        noisy.sample(64, (0, 2)).x,
-    ]
-    for a, b in ((0, 1), (0, 2), (1, 2)):
-        assert not np.isclose(sets[a], sets[b]).all(axis=(1, 2)).any()
-    np.testing.assert_array_equal(
-        seen["held_out"][0], TASK.sample(300, (0, 1)).x
-    )
-    np.testing.assert_array_equal(
-        seen["batches"][0][0], TASK.sample(64, (0, 0, 0, 0)).x
-    )
-    _, batch = trainer.test(seed=0, sequences=50)
-    np.testing.assert_array_equal(batch.x, TASK.sample(50, (0, 2)).x)
+    sets = []
+    for seed in (0, 1):
+        trainer.fit(seed, verbose=0)
+        sets += [seen["batches"][index][0] for index in (0, 1)]
+        sets += [seen["held_out"], trainer.test(seed, sequences=200)[1].x]
+    rows = np.concatenate(sets)
+    assert len(np.unique(rows.reshape(len(rows), -1), axis=0)) == len(rows)
+    trainer.fit(0, verbose=0)
+    np.testing.assert_array_equal(seen["held_out"], sets[2])
 
 
 def test_logits_have_no_squared_error_in_the_table():
@@ -252,10 +261,13 @@ def test_logits_have_no_squared_error_in_the_table():
         ks.tasks.additive_task(),
         MemoryRecipe("crossentropy", steps=2, steps_per_epoch=2, batch_size=8),
         seeds=(5,),
-        test_sequences=50,
+        test_sequences=1,
         verbose=0,
     )
     assert report.table().splitlines()[-1].startswith("| network, seed 5 |  |")
+    # One sequence has one delay: there is no accuracy for the others.
+    numbers = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert numbers["scores"][0]["accuracy_by_delay"].count(None) == 2
 
 
 @pytest.mark.parametrize("seeds", [(), (1, 1)])

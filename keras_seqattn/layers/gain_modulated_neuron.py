@@ -15,6 +15,7 @@ from keras_seqattn.layers.neuronwise_cell import _NeuronwiseCell
 from keras_seqattn.masked_order import MaskedOrder
 from keras_seqattn.masked_order import last_rows
 from keras_seqattn.modulation import Modulation
+from keras_seqattn.own_initializer import stacked_initializer
 from keras_seqattn.recurrent_layer import RecurrentLayer
 
 # The weights with an initializer and a regularizer of their own.
@@ -210,9 +211,9 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         if self.shared_controller:
             if self.controller == "lstm":
                 options["unit_forget_bias"] = self.unit_forget_bias
-            if self.controller != "rnn" and keras.backend.backend() == "torch":
-                # Keras' path for torch fills a gradient of the whole sequence
-                # at every step: on a CPU its plain loop is 5 times faster.
+            if self.controller != "rnn" and _is_torch_on_cpu():
+                # Keras' other path for torch fills a gradient of the whole
+                # sequence at every step: its plain loop is 5 times faster.
                 options["use_cudnn"] = False
             return _CONTROLLERS[self.controller](
                 self.controller_units,
@@ -272,10 +273,13 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         )
 
     def _add(self, name: str, shape: tuple[int, ...]) -> Any:
+        initializer = getattr(self, f"{name}_initializer")
+        if name.startswith("head") and not self.shared_controller:
+            initializer = stacked_initializer(initializer, self.units)
         return self.add_weight(
             name=name,
             shape=shape,
-            initializer=getattr(self, f"{name}_initializer"),
+            initializer=initializer,
             regularizer=getattr(self, f"{name}_regularizer"),
         )
 
@@ -334,6 +338,8 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         """Folded (..., time, width) to (batch, time, controllers, P)."""
         time = ops.shape(hidden)[1]
         if self.shared_controller:
+            # Rank 2: in a loop, XLA on TensorFlow has no gradient of more.
+            hidden = ops.reshape(hidden, (-1, self.controller_units))
             raw = ops.matmul(hidden, self.head_kernel) + self.head_bias
             shape = (-1, self.controllers, time, self._parameter_count)
             return ops.transpose(ops.reshape(raw, shape), (0, 2, 1, 3))
@@ -659,34 +665,34 @@ class GainModulatedNeuron(RecurrentLayer):
         **kwargs: Any,
     ) -> None:
         cell = GainModulatedNeuronCell(
-            units,
-            controller_units,
-            controller,
-            activation,
-            modulated,
-            controller_input,
-            shared_controller,
-            lag,
-            first_step,
-            connection,
-            signed,
-            resting_values,
-            use_bias,
-            unit_forget_bias,
-            kernel_initializer,
-            bias_initializer,
-            controller_kernel_initializer,
-            controller_recurrent_initializer,
-            controller_bias_initializer,
-            head_kernel_initializer,
-            head_bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            controller_kernel_regularizer,
-            controller_recurrent_regularizer,
-            controller_bias_regularizer,
-            head_kernel_regularizer,
-            head_bias_regularizer,
+            units=units,
+            controller_units=controller_units,
+            controller=controller,
+            activation=activation,
+            modulated=modulated,
+            controller_input=controller_input,
+            shared_controller=shared_controller,
+            lag=lag,
+            first_step=first_step,
+            connection=connection,
+            signed=signed,
+            resting_values=resting_values,
+            use_bias=use_bias,
+            unit_forget_bias=unit_forget_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            controller_kernel_initializer=controller_kernel_initializer,
+            controller_recurrent_initializer=controller_recurrent_initializer,
+            controller_bias_initializer=controller_bias_initializer,
+            head_kernel_initializer=head_kernel_initializer,
+            head_bias_initializer=head_bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            controller_kernel_regularizer=controller_kernel_regularizer,
+            controller_recurrent_regularizer=controller_recurrent_regularizer,
+            controller_bias_regularizer=controller_bias_regularizer,
+            head_kernel_regularizer=head_kernel_regularizer,
+            head_bias_regularizer=head_bias_regularizer,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
             name="cell",
@@ -743,7 +749,7 @@ class GainModulatedNeuron(RecurrentLayer):
 
         An output is followed by the parameters computed and in effect.
         """
-        cell, states = self.cell, list(initial_state)
+        cell, states = self.cell, self._own_states(initial_state)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
@@ -753,22 +759,23 @@ class GainModulatedNeuron(RecurrentLayer):
             sequences = order.to_front(sequences)
             counts = order.counts()
 
-        a = cell.drive(sequences)
-        if cell.controller_input == "input_and_output":
+        feedback = cell.controller_input == "input_and_output"
+        if feedback:
             y, raw, network = self._loop(sequences, states, counts)
         else:
+            a = cell.drive(sequences)
             u = cell.controller_inputs(sequences, a)
             raw, network = cell.control(u, states, counts)
         effective, queue = cell.in_effect(raw, states)
         computed = cell.modulation.values(raw)
         effective = cell.modulation.values(effective)
-        if cell.controller_input != "input_and_output":
+        if not feedback:
             y = cell.modulation.activate(a, effective)
 
         modulation = ops.stack([computed, effective], axis=2)
-        modulation = modulation + ops.zeros_like(a)[:, :, None, :, None]
+        modulation = modulation + ops.zeros_like(y)[:, :, None, :, None]
         width = 2 * cell.units * len(cell.modulation.modulated)
-        modulation = ops.reshape(modulation, (-1, ops.shape(a)[1], width))
+        modulation = ops.reshape(modulation, (-1, ops.shape(y)[1], width))
         outputs = ops.concatenate([y, modulation], axis=-1)
         # In front, what there was before the first step.
         before = ops.pad(states[0], ((0, 0), (0, width)))
@@ -835,16 +842,21 @@ class GainModulatedNeuron(RecurrentLayer):
         training: bool = False,
         return_modulation: bool = False,
     ) -> Any:
-        shapes = self.compute_output_shape(sequences.shape)
-        shapes = list(shapes) if self.return_state else [shapes]
+        further = []
         if return_modulation:
-            shape = (*shapes[0], len(self.cell.modulation.modulated))
-            shapes[1:1] = [shape, shape]
-        specs = tuple(
-            keras.KerasTensor(shape, dtype=self.compute_dtype)
-            for shape in shapes
-        )
-        return specs[0] if len(specs) == 1 else specs
+            batch, time, _ = sequences.shape
+            shape = (batch, time) if self.return_sequences else (batch,)
+            parameters = len(self.cell.modulation.modulated)
+            further = 2 * [(*shape, self.cell.units, parameters)]
+        return self._output_specs(sequences, further)
+
+
+def _is_torch_on_cpu() -> bool:
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return not torch.cuda.is_available()
 
 
 def _newest(x: Any, order: MaskedOrder | None, count: int) -> Any:

@@ -726,7 +726,7 @@ class LARNN(RecurrentLayer):
                 if self.stateful
                 else cell.get_initial_state(ops.shape(sequences)[0])
             )
-        state = self._check_state(initial_state)
+        state = self._own_states(self._check_state(initial_state))
         sequences = ops.cast(sequences, self.compute_dtype)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
@@ -847,14 +847,9 @@ class LARNN(RecurrentLayer):
         training: bool = False,
         return_attention_scores: bool = False,
     ) -> Any:
-        batch, time, _ = sequences.shape
-        shapes = self.compute_output_shape(sequences.shape)
-        shapes = list(shapes) if self.return_state else [shapes]
+        further = []
         if return_attention_scores:
+            batch, time, _ = sequences.shape
             cell = self.cell
-            shapes.insert(1, (batch, time, cell.num_heads, cell.window_size))
-        specs = tuple(
-            keras.KerasTensor(shape, dtype=self.compute_dtype)
-            for shape in shapes
-        )
-        return specs[0] if len(specs) == 1 else specs
+            further = [(batch, time, cell.num_heads, cell.window_size)]
+        return self._output_specs(sequences, further)

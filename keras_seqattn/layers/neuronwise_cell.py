@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn.own_initializer import own_initializer
+from keras_seqattn.own_initializer import stacked_initializer
 
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -60,32 +60,25 @@ class _NeuronwiseCell(keras.layers.Layer):
         )
         bias = (2, width) if self.kind == "gru" else (width,)
         self.bias = self._add("bias", bias, "bias")
-        if self.kind == "lstm" and self.unit_forget_bias:
-            # Gates: input, forget, candidate, output.
-            ones = ops.ones((self.neurons, self.units), self.bias.dtype)
-            i = self.units
-            self.bias.assign(
-                ops.concatenate(
-                    [self.bias[:, :i], ones, self.bias[:, 2 * i :]], axis=1
-                )
-            )
 
     def _add(self, name: str, shape: tuple[int, ...], group: str) -> Any:
-        # Drawn neuron by neuron: each has the scale of a network of its own.
-        def draw(shape: Any, dtype: Any = None) -> Any:
-            return ops.stack(
-                [
-                    own_initializer(self._initializers[group])(
-                        shape[1:], dtype=dtype
-                    )
-                    for _ in range(self.neurons)
-                ]
+        draw = stacked_initializer(self._initializers[group], self.neurons)
+
+        def draw_open(shape: Any, dtype: Any = None) -> Any:
+            # Gates: input, forget, candidate, output.
+            bias, i = draw(shape, dtype), self.units
+            ones = ops.ones((self.neurons, i), dtype)
+            return ops.concatenate(
+                [bias[:, :i], ones, bias[:, 2 * i :]], axis=1
             )
 
+        is_open = (
+            group == "bias" and self.kind == "lstm" and self.unit_forget_bias
+        )
         return self.add_weight(
             name=name,
             shape=(self.neurons, *shape),
-            initializer=draw,
+            initializer=draw_open if is_open else draw,
             regularizer=self._regularizers[group],
         )
 

@@ -43,7 +43,8 @@ def train_memory_network(
         A `MemoryReport`.
 
     Raises:
-        ValueError: No seeds, or one twice; a training that ended in NaN.
+        ValueError: No seeds, or one twice; a cross-entropy for a task with
+            one output; a training that ended in NaN.
 
     Example:
     ```python
@@ -66,6 +67,8 @@ def train_memory_network(
     trainer = MemoryTrainer(build, task, recipe)
     histories, scores = [], []
     best, weights = -1.0, None
+    shortest, longest = task.delay_range
+    thirds = np.linspace(shortest - 0.5, longest + 0.5, 4).tolist()
     for seed in seeds:
         histories.append(trainer.fit(seed, verbose))
         outputs, batch = trainer.test(seed, test_sequences)
@@ -74,7 +77,7 @@ def train_memory_network(
         score = RecallScore(
             seed=seed,
             accuracy=float(correct.mean()),
-            by_delay=accuracy_by_delay(correct, batch.delay, bins=3),
+            by_delay=accuracy_by_delay(correct, batch.delay, thirds),
             mse=float(np.mean((outputs - batch.y) ** 2, dtype=np.float64)),
             held_out_accuracy=histories[-1]["val_accuracy"][kept],
         )

@@ -24,9 +24,10 @@ class MemoryRecipe:
         loss: `"mse"`: the squared error of all outputs on all steps.
             `"crossentropy"`: outputs are logits of the answer, and only the
             response steps count.
-        steps: Positive integer, number of steps.
-        steps_per_epoch: Positive integer, steps between two looks at the
-            held-out sequences.
+        steps: Positive integer, number of steps. Rounded up so that all
+            epochs have as many.
+        steps_per_epoch: Positive integer, the most steps between two looks
+            at the held-out sequences.
         batch_size: Positive integer.
         learning_rate: Number above 0, that of the first step.
         response_share: Number in [0, 1), the share of the response steps in
@@ -76,10 +77,15 @@ class MemoryRecipe:
         """Looks at the held-out sequences, the last one after all steps."""
         return -(-self.steps // self.steps_per_epoch)
 
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of an epoch."""
+        return -(-self.steps // self.epochs)
+
     def optimizer(self) -> keras.optimizers.Optimizer:
         """A new optimizer."""
         rate = keras.optimizers.schedules.CosineDecay(
-            self.learning_rate, self.epochs * self.steps_per_epoch, alpha=0.05
+            self.learning_rate, self.epochs * self.epoch_steps, alpha=0.05
         )
         return keras.optimizers.Adam(rate, clipnorm=self.clipnorm)
 

@@ -117,7 +117,11 @@ class MemoryReport:
                     "mse": score.mse,
                     "held_out_accuracy": score.held_out_accuracy,
                     "delay_edges": score.by_delay.edges.tolist(),
-                    "accuracy_by_delay": score.by_delay.accuracy.tolist(),
+                    # No number where no query had such a delay.
+                    "accuracy_by_delay": [
+                        None if math.isnan(share) else share
+                        for share in score.by_delay.accuracy.tolist()
+                    ],
                 }
                 for score in self.scores
             ],

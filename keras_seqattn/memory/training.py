@@ -48,7 +48,7 @@ class FreshBatches(keras.utils.PyDataset):
         self._epoch = 0
 
     def __len__(self) -> int:
-        return self.recipe.steps_per_epoch
+        return self.recipe.epoch_steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         seed = (self.seed, _TRAINING, self._epoch, index)
@@ -72,6 +72,9 @@ class MemoryTrainer:
         task: `tasks.CueRecall` or `tasks.CueAssociation`.
         recipe: A `MemoryRecipe`.
         held_out: Number of held-out sequences.
+
+    Raises:
+        ValueError: A cross-entropy for a task with one output.
 
     Example:
     ```python
@@ -97,6 +100,12 @@ class MemoryTrainer:
         recipe: MemoryRecipe,
         held_out: int = 500,
     ) -> None:
+        if recipe.loss == "crossentropy" and task.outputs == 1:
+            raise ValueError(
+                "The cross-entropy needs an output for each value, and the "
+                "task has one output: use `loss='mse'`. "
+                f"Received: loss='crossentropy', task={task}"
+            )
         self.task = task
         self.recipe = recipe
         self._held_out = held_out

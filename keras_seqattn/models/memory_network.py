@@ -86,7 +86,9 @@ FAITHFUL: dict[str, dict[str, Any]] = {
 
 Three conventions, none of which is the one its authors drew. Parameters are
 not bounded. Two linear layers in a row are one here, and the two biases of
-PyTorch's LSTM too; weights begin as Keras' do.
+PyTorch's LSTM too; weights begin as Keras' do, and parameters near rest, not
+near 0. The head computes differences from rest: from the bias of an original's
+head subtract the resting values.
 """
 
 
@@ -121,7 +123,11 @@ def build_memory_network(
         The networks of [LSTM_MemoryTask](
         https://github.com/lauraflyra/LSTM_MemoryTask), with one timing for
         all (`lag=1`), bounded parameters, and controllers that begin at rest.
-        `FAITHFUL` holds its own. The last preset is general.
+        What drives the neurons begins differently too, or some trainings stay
+        at chance: with weight 8 and bias -3 (`"one_neuron_adaptive"`: 6 and
+        -4), silent until asked, or eight times as wide as usual (`"additive"`,
+        `"association"`). How they are trained is in `memory.RECIPES`.
+        `FAITHFUL` holds the originals' settings. The last preset is general.
 
     Args:
         preset: Name of a preset.
@@ -176,7 +182,7 @@ def modulation_model(model: keras.Model) -> keras.Model:
     """Return the model that shows the parameters in effect.
 
     It shares the network's weights: train the network, then call `predict`
-    of this one.
+    of this one. To keep it, save the network and build it anew.
 
     Args:
         model: A functional model with a `GainModulatedNeuron` that returns
@@ -188,7 +194,7 @@ def modulation_model(model: keras.Model) -> keras.Model:
         neuron's activation had at each step.
 
     Raises:
-        ValueError: The model has no such layer.
+        ValueError: The model has no such layer, or gives it initial states.
 
     Example:
     ```python
@@ -206,7 +212,13 @@ def modulation_model(model: keras.Model) -> keras.Model:
             "The model must have a `GainModulatedNeuron` layer that returns "
             f"sequences. Received: layers {[x.name for x in model.layers]}"
         )
-    shown = _InEffect(layers[0])(layers[0].input)
+    inputs, *others = keras.tree.flatten(layers[0].input)
+    if len(others) > (getattr(inputs, "_keras_mask", None) is not None):
+        raise ValueError(
+            "The neurons must begin without an `initial_state` of their own. "
+            f"Received: {layers[0].name} with {len(others)} further inputs"
+        )
+    shown = _InEffect(layers[0])(inputs)
     return keras.Model(model.input, shown, name="modulation")
 
 
@@ -219,7 +231,8 @@ class _InEffect(keras.layers.Layer):
     def __init__(self, neurons: GainModulatedNeuron) -> None:
         super().__init__()
         self.neurons = neurons
+        self.supports_masking = True
 
-    def call(self, inputs: Any) -> Any:
-        result = self.neurons(inputs, return_modulation=True)
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        result = self.neurons(inputs, mask=mask, return_modulation=True)
         return result[2]

@@ -471,6 +471,33 @@ def test_controllers_of_their_own_begin_differently_with_the_usual_scale():
     np.testing.assert_array_equal(
         w["controller_bias"], [[0] * 64 + [1] * 64 + [0] * 128] * UNITS
     )
+    limit = np.sqrt(6 / (64 + 1))
+    for kernel in w["head_kernel"]:
+        assert 0.8 * limit < np.abs(kernel).max() <= limit
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_built_in_fit_the_weights_are_the_same(shared):
+    """Within Keras' first step, where what is assigned is lost."""
+    keras.utils.set_random_seed(3)
+    layer = GainModulatedNeuron(
+        UNITS,
+        HIDDEN,
+        shared_controller=shared,
+        controller_kernel_initializer=keras.initializers.GlorotUniform(seed=1),
+        return_sequences=False,
+    )
+    model = keras.Sequential([layer])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = inputs_for("default")
+    model.fit(x, np.zeros((BATCH, UNITS)), verbose=0)
+    w = by_name(layer)
+    for bias in w["controller_bias"]:
+        np.testing.assert_array_equal(
+            bias, [0] * HIDDEN + [1] * HIDDEN + [0] * 2 * HIDDEN
+        )
+    kernels = {tuple(kernel.ravel()) for kernel in w["controller_kernel"]}
+    assert len(kernels) == (1 if shared else UNITS)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -492,6 +519,24 @@ def test_an_activation_of_the_user(tmp_path):
     a = x @ to_numpy(cell.kernel) + to_numpy(cell.bias)
     np.testing.assert_allclose(output, 2 * np.tanh(a + 0.5), atol=1e-5)
     layer_checks.check_config_round_trip(lambda: set_weights(layer), x)
+
+
+def test_an_activation_by_name_or_as_a_function_is_the_same():
+    for name, function in (
+        ("gain_softplus", ks.activations.gain_softplus),
+        ("adaptive", ks.activations.adaptive_softplus_sigmoid),
+    ):
+        by_function = GainModulatedNeuron(2, activation=function, name="same")
+        by_string = GainModulatedNeuron(2, activation=name, name="same")
+        assert by_function.get_config() == by_string.get_config()
+
+
+def test_a_large_resting_value():
+    layer = GainModulatedNeuron(
+        UNITS, modulated=("softness",), resting_values={"softness": 800.0}
+    )
+    _, computed, _ = layer(inputs_for("default"), return_modulation=True)
+    np.testing.assert_allclose(to_numpy(computed), 800, rtol=1e-5)
 
 
 # --- The contract
@@ -735,6 +780,39 @@ def test_stateful():
     layer_checks.assert_same(model.predict(x[:, :2], verbose=0), parts[0], 1e-6)
 
 
+@some("default", "own GRUs", "feedback")
+def test_stateful_layers_train(name):
+    layer = GainModulatedNeuron(UNITS, HIDDEN, stateful=True, **SETTINGS[name])
+    symbolic = keras.Input(batch_shape=(BATCH, TIME, FEATURES))
+    model = keras.Model(symbolic, layer(symbolic))
+    layer.cell.set_weights(make(name).cell.get_weights())
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = inputs_for(name)
+    losses = [
+        model.train_on_batch(x, np.zeros((BATCH, TIME, UNITS)))
+        for _ in range(2)
+    ]
+    twin = make(name, return_state=True)
+    first, *state = twin(x)
+    second, *_ = twin(x, initial_state=state)
+    expected = [np.mean(to_numpy(y) ** 2) for y in (first, second)]
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+@some("default", "feedback")
+def test_compiled_by_xla(name):
+    if BACKEND == "torch":  # There it is another compiler, and slow.
+        return
+    layer = make(name, return_sequences=False)
+    x = inputs_for(name)
+    expected = np.mean(to_numpy(layer(x)) ** 2)
+    symbolic = keras.Input((TIME, FEATURES))
+    model = keras.Model(symbolic, layer(symbolic))
+    model.compile("sgd", "mse", jit_compile=True)
+    loss = model.train_on_batch(x, np.zeros((BATCH, UNITS)))
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
 def test_the_mask_of_the_layer_before_is_used_and_passed_on():
     padded = inputs_for("default")
     expected = to_numpy(make()(padded[:, :5]))
@@ -879,6 +957,25 @@ def test_saved_model(tmp_path):
         ({"activation": "relu"}, r"`activation` must be one of .*'adaptive'"),
         ({"activation": 3}, "or a function of the pre-activation"),
         ({"activation": abs}, "`modulated` must name its modulated parameters"),
+        (
+            {"activation": scaled_tanh, "modulated": ("size",)},
+            r"out of \('scale', 'shift'\)",
+        ),
+        (
+            {
+                **{"activation": scaled_tanh, "modulated": ("scale",)},
+                "resting_values": {"size": 1.0},
+            },
+            r"must be one of \('scale', 'shift'\)",
+        ),
+        (
+            {
+                **{"activation": scaled_tanh, "modulated": ("scale",)},
+                "signed": True,
+            },
+            "`signed` is for the activations named",
+        ),
+        ({"resting_values": {"gain": "1"}}, "resting value of 'gain' must be"),
         ({"modulated": ()}, "`modulated` must name at least one parameter"),
         ({"modulated": ("n",)}, r"out of \('gain', 'threshold', 'softness'\)"),
         ({"modulated": ("gain", "gain")}, "and none twice"),

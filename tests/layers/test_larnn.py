@@ -871,6 +871,8 @@ def test_stateful(inputs):
     layer_checks.assert_same(
         model.predict(inputs[:, :3], verbose=0), parts[0], 1e-6
     )
+    model.compile("sgd", "mse")
+    model.fit(inputs, np.zeros((BATCH, TIME, UNITS)), batch_size=3, verbose=0)
 
 
 def test_regularizers_and_constraints(inputs):

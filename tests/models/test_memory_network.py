@@ -155,6 +155,26 @@ def test_the_modulation_in_effect_makes_the_output(preset):
     )
 
 
+def test_the_modulation_of_a_masked_network():
+    inputs = keras.Input((None, 7))
+    masked = keras.layers.Masking()(inputs)
+    neurons = ks.layers.GainModulatedNeuron(
+        5, 4, head_kernel_initializer="glorot_uniform"
+    )
+    model = keras.Model(inputs, neurons(masked))
+    x = TASKS["additive"].sample(3, 0).x
+    found = modulation_model(model).predict(x, verbose=0)
+    mask = x.any(axis=-1)
+    expected = to_numpy(neurons(x, mask=mask, return_modulation=True))[2]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.all(found[~mask] == 0)
+    state = [keras.Input((n,)) for n in neurons.cell.state_size]
+    started = neurons.from_config(neurons.get_config())
+    model = keras.Model([inputs, *state], started(inputs, initial_state=state))
+    with pytest.raises(ValueError, match="without an `initial_state`"):
+        modulation_model(model)
+
+
 @pytest.mark.parametrize("preset", ["one_neuron_adaptive", "association"])
 def test_files_load_on_every_backend(preset, tmp_path):
     layer_checks.check_file_loads_on_every_backend(
