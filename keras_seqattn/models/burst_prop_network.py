@@ -1,5 +1,6 @@
 """BurstPropNetwork: dense layers that learn by bursts, in `fit`."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,10 @@ from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_rate
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
 from keras_seqattn.own_initializer import own_initializer
+from keras_seqattn.train_step import apply_gradients
+from keras_seqattn.train_step import penalty_gradient
+from keras_seqattn.train_step import replicas
+from keras_seqattn.train_step import run_train_step
 
 MODES = ("rate",)
 
@@ -61,14 +66,9 @@ class BurstPropNetwork(keras.Model):
     `"mse"`. Gradients are sums over the batch, not means, so plain SGD's rate
     depends on the batch size.
 
-    How a step runs: there is no `train_step` here. Keras' own, of each
-    backend, does all that users expect of it (loss scaling, accumulation,
-    distribution, regularizers, frozen weights), and asks one method for what
-    to differentiate: `compute_loss`. It adds a term of value 0 whose
-    derivative by each weight is the weight's update, the rule of which is
-    `bursts` and `gradients`. A `train_step` of its own would have to repeat
-    all of that three times; measured, it lost regularizers and scaled
-    gradients wrongly in half precision.
+    To read how it learns, begin at `learn`, one batch of `fit`:
+    `event_rates` go up, `bursts` come down, `gradients` go to the optimizer.
+    The same lines run on every backend.
 
     Reference:
         [Payeur et al., Nature Neuroscience 24, 1010-1019, 2021](
@@ -178,9 +178,6 @@ class BurstPropNetwork(keras.Model):
                 bias_initializer=own_initializer(self.bias_initializer),
                 kernel_regularizer=self.kernel_regularizer,
                 bias_regularizer=self.bias_regularizer,
-                kernel_constraint=(
-                    _Shrink(self.weight_decay) if self.weight_decay else None
-                ),
                 dtype=self.dtype_policy,
                 name=f"layer_{number}",
             )
@@ -199,10 +196,7 @@ class BurstPropNetwork(keras.Model):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        rates = self.event_rates(inputs, training=training)
-        if training:
-            _attach(rates[-1], rates[:-1])
-        return rates[-1]
+        return self.event_rates(inputs, training=training)[-1]
 
     def event_rates(
         self, inputs: Any, training: bool | None = None
@@ -223,9 +217,9 @@ class BurstPropNetwork(keras.Model):
         Returns:
             A `LayerBursts` for each layer, the lowest first.
         """
-        # Constants in float32: nothing here is differentiated or rounded.
+        # In float32 whatever the events were computed in.
         *rates, targets = (
-            ops.stop_gradient(ops.cast(values, self.variable_dtype))
+            ops.cast(values, self.variable_dtype)
             for values in (*rates, targets)
         )
         above, events = self.burst_layers[-1], rates[-1]
@@ -264,7 +258,7 @@ class BurstPropNetwork(keras.Model):
         """Turn what each layer knows into `(weight, gradient)` pairs.
 
         A sum over the batch, with `sample_weight`, `(batch, 1)`, as if each
-        example came that many times.
+        example came that many times; and the gradients of regularizers.
         """
         for layer, found, factor in zip(
             self.burst_layers,
@@ -272,42 +266,64 @@ class BurstPropNetwork(keras.Model):
             self.learning_rate_multipliers or [1.0] * len(self.units),
             strict=True,
         ):
-            update = factor * _weighted(found.update, sample_weight)
-            # `_Shrink` comes after the optimizer's step, and is not meant
-            # to shrink the step: W - step - decay W.
-            kernel = layer.kernel_update(found.inputs, update) / (
-                1 - self.weight_decay
-            )
-            yield layer.kernel, kernel
-            yield layer.bias, ops.sum(update, axis=0)
+            update = _weighted(found.update, sample_weight)
+            kernel = layer.kernel_update(found.inputs, update)
+            pairs = [(layer.kernel, kernel), (layer.bias, ops.sum(update, 0))]
             if layer.feedback == "kolen_pollack":
-                yield layer.feedback_kernel, kernel
+                pairs.append((layer.feedback_kernel, kernel))
+            for weight, gradient in pairs:
+                penalty = penalty_gradient(weight)
+                if penalty is not None:
+                    gradient = gradient + penalty
+                yield weight, factor * gradient
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """Return the loss; in training, with the updates as its derivative."""
-        _check_targets(y, y_pred)
-        column = _column(sample_weight, self.variable_dtype)
-        if not training:
-            return super().compute_loss(x, y, y_pred, sample_weight, False)
-        loss = super().compute_loss(
-            x, y, ops.stop_gradient(y_pred), sample_weight, True
-        )
-        rates = [*(_attached(y_pred) or self.event_rates(x)[:-1]), y_pred]
+    def train_step(self, *arguments: Any) -> Any:
+        """What `fit` calls for each batch: `learn`, as the backend needs it."""
+        return run_train_step(self, self.learn, arguments)
+
+    def learn(self, data: Any) -> dict[str, Any]:
+        """Learn from one batch by bursts; nothing is differentiated.
+
+        Args:
+            data: `(inputs, targets)` or `(inputs, targets, sample_weight)`.
+
+        Returns:
+            The loss and the metrics.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        rates = self.event_rates(x, training=True)
+        loss = self.compute_loss(x, y, rates[-1], sample_weight)
         bursts = self.bursts(rates, y)
+        column = _column(sample_weight, self.variable_dtype)
+        self._update_weights(self.gradients(bursts, column))
         self._update_inhibition(bursts, column)
-        for weight, gradient in self.gradients(bursts, column):
-            if weight.trainable:
-                loss = loss + _zero_with_gradient(
-                    ops.convert_to_tensor(weight), gradient
+        for metric in self.metrics:
+            if metric.name == "loss":
+                # A strategy's replicas each have their share of the loss.
+                metric.update_state(
+                    replicas() * loss, sample_weight=ops.shape(y)[0]
                 )
-        return loss
+        return self.compute_metrics(x, y, rates[-1], sample_weight)
+
+    def _update_weights(
+        self, gradients: Iterable[tuple[keras.Variable, Any]]
+    ) -> None:
+        """Take the optimizer's step, and the decay that it knows nothing of.
+
+        `W <- W + step - decay W`, without the learning rate.
+        """
+        found = {id(weight): gradient for weight, gradient in gradients}
+        weights = self.trainable_variables
+        decay = [
+            (weight, self.weight_decay * ops.convert_to_tensor(weight))
+            for weight in weights
+            if self.weight_decay and len(weight.shape) == 2
+        ]
+        apply_gradients(
+            self.optimizer, [found[id(weight)] for weight in weights], weights
+        )
+        for weight, lost in decay:
+            weight.assign_sub(lost)
 
     def _update_inhibition(
         self, bursts: Sequence[LayerBursts], sample_weight: Any
@@ -320,8 +336,21 @@ class BurstPropNetwork(keras.Model):
                     found.prior_burst_rate,
                 )
                 # Replicas' values are averaged, but their changes should add.
-                rate = _replicas() * self.recurrent_learning_rate
+                rate = replicas() * self.recurrent_learning_rate
                 layer.recurrent_kernel.assign_add(rate * change)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the loss, for people and callbacks to watch."""
+        _check_targets(y, y_pred)
+        _column(sample_weight, self.variable_dtype)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (*tuple(input_shape)[:-1], self.units[-1])
@@ -353,45 +382,6 @@ class BurstPropNetwork(keras.Model):
         }
 
 
-class _Shrink(keras.constraints.Constraint):
-    """Weight decay after each step, not scaled by the learning rate."""
-
-    def __init__(self, share: float) -> None:
-        self.share = share
-
-    def __call__(self, w: Any) -> Any:
-        return (1 - self.share) * w
-
-
-@ops.custom_gradient  # type: ignore[untyped-decorator]
-def _zero_with_gradient(weight: Any, gradient: Any) -> Any:
-    """Return 0, with `gradient` as its derivative by `weight`."""
-
-    def derivatives(*arguments: Any, upstream: Any = None) -> Any:
-        # TensorFlow and torch pass it by name, JAX by position.
-        if upstream is None:
-            (upstream,) = arguments
-        return upstream * gradient, ops.zeros_like(gradient)
-
-    return ops.zeros((), dtype=weight.dtype), derivatives
-
-
-def _attach(output: Any, rates: Any) -> None:
-    """Let the rates that gave an output travel with it, as masks do in Keras.
-
-    Saves `compute_loss` a second forward pass. Tensors that take no attribute
-    are JAX's, where compilation merges the two.
-    """
-    try:
-        output._keras_seqattn_rates = tuple(rates)
-    except AttributeError:
-        pass
-
-
-def _attached(output: Any) -> Any:
-    return getattr(output, "_keras_seqattn_rates", None)
-
-
 def _weighted(values: Any, sample_weight: Any) -> Any:
     return values if sample_weight is None else sample_weight * values
 
@@ -417,15 +407,6 @@ def _check_targets(y: Any, y_pred: Any) -> None:
             "classes one-hot: `keras.utils.to_categorical(y)`. "
             f"Received: y of shape {have if have is None else tuple(have)}"
         )
-
-
-def _replicas() -> int:
-    """Number of copies that a TensorFlow strategy trains together."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
 def _check_units(units: Any) -> list[int]:

@@ -554,11 +554,11 @@ def test_regularizers():
     kernels = [layer["W"] for layer in random_layers()]
     penalty = 0.01 * sum((kernel**2).sum() for kernel in kernels)
     assert abs(loss - without - penalty) < 1e-5
-    for a, b, kernel in zip(
-        model.burst_layers, plain.burst_layers, kernels, strict=True
+    for a, b, kernel, rate in zip(
+        model.burst_layers, plain.burst_layers, kernels, RATES, strict=True
     ):
         shift = to_numpy(a.kernel) - to_numpy(b.kernel)
-        np.testing.assert_allclose(shift, -0.5 * 0.02 * kernel, atol=1e-6)
+        np.testing.assert_allclose(shift, -rate * 0.02 * kernel, atol=1e-6)
         layer_checks.assert_same(a.bias, b.bias)
 
 
@@ -578,16 +578,6 @@ def test_two_devices(tmp_path):
         found = [file[f"weight_{n}"] for n in range(len(file.files) - 2)]
     for a, b in zip(found, reference_weights(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-def test_rates_travel_with_the_output_or_are_computed_again(monkeypatch):
-    """The same update where a tensor takes no attribute."""
-    from keras_seqattn.models import burst_prop_network
-
-    monkeypatch.setattr(burst_prop_network, "_attached", lambda output: None)
-    model = compiled_network(**EVERYTHING)
-    model.fit(X, Y, **FIT)
-    assert difference(model, train(reference(**EVERYTHING))) < 1e-5
 
 
 # The model as a Keras object.

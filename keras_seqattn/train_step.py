@@ -1,0 +1,115 @@
+"""How a training step written by hand runs inside `fit`, on each backend.
+
+A model's own rule is a method `learn(data)`, the same on the three backends:
+it reads and assigns the model's variables, hands gradients to
+`apply_gradients` and returns the logs. What differs is here.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+def run_train_step(
+    model: keras.Model, learn: Callable[[Any], Any], arguments: Sequence[Any]
+) -> Any:
+    """Call `learn(data)` as the backend's `fit` calls `train_step`.
+
+    Args:
+        model: The model that is fitted.
+        learn: Its rule.
+        arguments: What `train_step` received: `(data,)`, and on JAX
+            `(state, data)`, the state being the values of all variables.
+
+    Returns:
+        What `train_step` has to return: the logs, and on JAX the new state.
+    """
+    if keras.backend.backend() == "jax":
+        state, data = arguments
+        variables = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        # Within the scope, variables read and write these values.
+        mapping = [
+            pair
+            for names, values in zip(variables, state, strict=True)
+            for pair in zip(names, values, strict=True)
+        ]
+        with keras.StatelessScope(state_mapping=mapping):
+            logs = learn(data)
+            return logs, tuple([v.value for v in vs] for vs in variables)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        with torch.no_grad():
+            return learn(*arguments)
+    return learn(*arguments)
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[Any],
+    variables: Sequence[keras.Variable],
+) -> None:
+    """Let an optimizer change variables.
+
+    The gradients are scaled as a loss would be, since an optimizer for half
+    precision divides by its scale again. On JAX that optimizer's `apply`
+    would assign within a branch, so its stateless form is used.
+    """
+    gradients = [optimizer.scale_loss(gradient) for gradient in gradients]
+    if keras.backend.backend() != "jax":
+        optimizer.apply(gradients, variables)
+        return
+    values = optimizer.stateless_apply(
+        [v.value for v in optimizer.variables],
+        gradients,
+        [v.value for v in variables],
+    )
+    for names, new in zip(
+        (variables, optimizer.variables), values, strict=True
+    ):
+        for variable, value in zip(names, new, strict=True):
+            variable.assign(value)
+
+
+def penalty_gradient(variable: keras.Variable) -> Any:
+    """Gradient of a variable's own regularizer, `None` without one.
+
+    Where several replicas add up their gradients, its share of one.
+    """
+    penalty = variable.regularizer
+    if penalty is None:
+        return None
+    value = variable.value
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(penalty)(value)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        with torch.enable_grad():
+            value = value.detach().requires_grad_()
+            return torch.autograd.grad(penalty(value), value)[0]
+    import tensorflow as tf
+
+    value = tf.identity(value)
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        loss = penalty(value)
+    return tape.gradient(loss, value) / replicas()
+
+
+def replicas() -> int:
+    """Number of copies that a TensorFlow strategy trains together."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
