@@ -232,11 +232,12 @@ class BurstPropNetwork(keras.Model):
             rates[-2::-1],
             strict=False,  # the first rates are the input's, of no layer
         ):
-            received = above.send_down(rate)
-            potential = layer.apical_potential(events, received)
-            update = layer.hidden_update(
-                events, potential, above.send_down(update)
+            # Together: reading the weights once is what takes the time.
+            received, change = ops.split(
+                above.send_down(ops.concatenate([rate, update])), 2
             )
+            potential = layer.apical_potential(events, received)
+            update = layer.hidden_update(events, potential, change)
             found.append(
                 LayerBursts(
                     inputs,
