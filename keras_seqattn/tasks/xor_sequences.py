@@ -25,8 +25,11 @@ class XorSequences:
     ```
 
     No input says anything about a target alone, so that no linear read-out
-    of the step's inputs beats the mean on new sequences. A small hidden layer
-    does.
+    of the step's inputs beats the mean on new sequences. A hidden layer of
+    100 units does, trained by backprop on 5 % of the steps of 50 sequences:
+    mean squared error 0.0015, the mean's is 0.08. A least-squares read-out
+    of 200 hidden units left as drawn had 0.03, at the best of four ranges of
+    their weights: the task shows whether a hidden layer learns.
 
     After a later task of [Temporal-Deep-Learning](
     https://github.com/jordan-g/Temporal-Deep-Learning). What differs: phases
@@ -56,16 +59,14 @@ class XorSequences:
     task = ks.tasks.XorSequences()
     train, held_out = task.sample(50, seed=0), task.sample(100, seed=1)
     x, y = train
-    print(x.shape, y.shape)  # (50, 1000, 4) (50, 1000, 3)
-    for name, mse in task.reference_levels(train, held_out).items():
-        print(f"{name}: {mse:.4f}")
-    # mean: 0.0801
-    # linear: 0.0801
-    # unsmoothed: 0.0045
+    print(x.shape, y.shape)  # (50, 1000, 10) (50, 1000, 3)
+    levels = task.reference_levels(train, held_out)
+    print({name: round(mse, 3) for name, mse in levels.items()})
+    # {'mean': 0.08, 'linear': 0.08, 'unsmoothed': 0.005}
     ```
     """
 
-    inputs: int = 4
+    inputs: int = 10
     targets: int = 3
     steps: int = 1000
     smoothing: int = 25
