@@ -17,3 +17,6 @@ from keras_seqattn.tasks.memory_batch import (
 from keras_seqattn.tasks.simulated_reaching import (
     simulated_reaching as simulated_reaching,
 )
+from keras_seqattn.tasks.sinusoids import Sinusoids as Sinusoids
+from keras_seqattn.tasks.sinusoids import TaughtChunks as TaughtChunks
+from keras_seqattn.tasks.xor_sequences import XorSequences as XorSequences
