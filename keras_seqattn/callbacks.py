@@ -39,11 +39,11 @@ class BurstPropMonitor(keras.callbacks.Callback):
 
     The angle is between kernel gradients and not between the signals `d` and
     `update` of single examples, because it is the gradient that moves the
-    weights: a small step lowers the error of these examples if and only if
-    the angle is below 90 degrees. A mean of the examples' angles says less,
-    as examples that are learned, and teach nothing any more, count as much as
-    the others. The output layer's angle is 0 but for rounding, since its rule
-    is backprop's. An angle to a vector of zeros is NaN.
+    weights: a small step along it lowers the error of these examples if and
+    only if the angle is below 90 degrees. A mean of the examples' angles says
+    less: examples that are learned, and teach nothing any more, count in it as
+    much as the others. The output layer's angle is 0 but for rounding, since
+    its rule is backprop's. An angle to a vector of zeros is NaN.
 
     Order matters in `fit(callbacks=[...])`: callbacks see the numbers if they
     come after this one, as `CSVLogger`, `TensorBoard`, or an `EarlyStopping`
@@ -96,11 +96,12 @@ class BurstPropMonitor(keras.callbacks.Callback):
         A model that is not built is built for `x`.
         """
         self._check(model)
-        bursts = model.bursts(
-            model.event_rates(_tensor(model, self.x), training=False),
-            _tensor(model, self.y),
+        x, y = (
+            ops.convert_to_tensor(values, dtype=model.variable_dtype)
+            for values in (self.x, self.y)
         )
-        signals = _backprop_signals(model, bursts, _tensor(model, self.y))
+        bursts = model.bursts(model.event_rates(x, training=False), y)
+        signals = _backprop_signals(model, bursts, y)
         found: dict[str, float] = {}
         for number, (layer, own, signal) in enumerate(
             zip(model.burst_layers, bursts, signals, strict=True)
@@ -125,7 +126,7 @@ class BurstPropMonitor(keras.callbacks.Callback):
         self.baseline = self.measure(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        # `self.model`, not a reference kept: on JAX it fetches the weights.
+        # On JAX `self.model` puts the weights in training into the model.
         found = self.measure(self.model)
         if logs is not None:
             logs.update(found)
@@ -164,10 +165,6 @@ def _backprop_signals(
         signals.append(signal)
         error = ops.matmul(signal, ops.transpose(layer.kernel))
     return signals[::-1]
-
-
-def _tensor(model: BurstPropNetwork, values: np.ndarray) -> Any:
-    return ops.convert_to_tensor(values, dtype=model.variable_dtype)
 
 
 def _mean(values: Any) -> float:

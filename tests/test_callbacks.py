@@ -1,11 +1,9 @@
 import csv
-import pathlib
 
 import keras
 import numpy as np
 import pytest
 
-import keras_seqattn as ks
 from keras_seqattn.callbacks import BurstPropMonitor
 from keras_seqattn.models import BurstPropNetwork
 from tests.backend import to_numpy
@@ -292,11 +290,3 @@ def test_probe_of_another_shape(x, y):
     message = str(raised.value)
     assert "(examples, 5) and (examples, 3)" in message
     assert f"Received: x.shape={x.shape}, y.shape={y.shape}" in message
-
-
-def test_imported_on_demand():
-    package = pathlib.Path(ks.__file__).parent
-    for path in package.glob("**/*.py"):
-        assert "seqattn.callbacks import" not in path.read_text().replace(
-            "    from keras_seqattn.callbacks import BurstPropMonitor", ""
-        ), path
