@@ -70,7 +70,9 @@ assert state == (random.getstate(), str(numpy.random.get_state()),
          keras.config.dtype_policy().name)
 new = {name.split(".")[0] for name in set(sys.modules) - before}
 print(sorted(new - set(sys.stdlib_module_names)))
-print([name for name in ("tensorflow_datasets", "keras_tuner")
+print([name for name in ("tensorflow_datasets", "keras_tuner",
+                         "keras_seqattn.callbacks",
+                         "keras_seqattn.visualization")
        if name in sys.modules])
 if keras.backend.backend() != "tensorflow":
     assert "tensorflow" not in sys.modules

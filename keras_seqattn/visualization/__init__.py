@@ -9,6 +9,12 @@ from keras_seqattn.visualization.activity import (
 from keras_seqattn.visualization.activity import (
     plot_learning_curves as plot_learning_curves,
 )
+from keras_seqattn.visualization.burst_prop import (
+    plot_burst_learning as plot_burst_learning,
+)
+from keras_seqattn.visualization.burst_prop import (
+    plot_learning_by_method as plot_learning_by_method,
+)
 from keras_seqattn.visualization.decoding import (
     plot_attention_profile as plot_attention_profile,
 )
