@@ -42,6 +42,16 @@ def check_rate(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_positive_rate(name: str, value: Any) -> float:
+    """Return `value` as a float, or raise if it is not in (0, 1]."""
+    if not _is_number(value) or not 0 < value <= 1:
+        raise ValueError(
+            f"`{name}` must be a number above 0 and at most 1. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     """Return `value`, or raise if it is not one of `choices`."""
     choices = tuple(choices)

@@ -1,5 +1,6 @@
 """BurstPropNetwork: dense layers that learn by bursts, in `fit`."""
 
+import inspect
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -12,15 +13,37 @@ from keras import ops
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_non_negative_number
 from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn.argument_checks import check_positive_rate
 from keras_seqattn.argument_checks import check_rate
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
 from keras_seqattn.own_initializer import own_initializer
+from keras_seqattn.target_checks import check_sample_weight
+from keras_seqattn.target_checks import check_targets
+from keras_seqattn.temporal_learning import VARIANTS
+from keras_seqattn.temporal_learning import TemporalLearning
 from keras_seqattn.train_step import apply_gradients
 from keras_seqattn.train_step import penalty_gradient
 from keras_seqattn.train_step import replicas
 from keras_seqattn.train_step import run_train_step
 
-MODES = ("rate",)
+MODES = ("rate", "temporal")
+RATE_ONLY = (
+    "feedback",
+    "recurrent",
+    "recurrent_learning_rate",
+    "kernel_regularizer",
+    "bias_regularizer",
+)
+TEMPORAL_ONLY = (
+    "variant",
+    "teacher_probability",
+    "teacher_strength",
+    "average_rate",
+    "apical_delay",
+    "feedback_learning_rate",
+    "stateful",
+)
 
 
 class LayerBursts(NamedTuple):
@@ -44,7 +67,7 @@ class LayerBursts(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
-class BurstPropNetwork(keras.Model):
+class BurstPropNetwork(TemporalLearning, keras.Model):
     """A network of `BurstPropDense` layers that learns by bursts.
 
     `compile` and `fit` it like any model. Nothing is differentiated through
@@ -145,11 +168,33 @@ class BurstPropNetwork(keras.Model):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        variant: str = "moving_average",
+        teacher_probability: float = 0.05,
+        teacher_strength: float = 4.0,
+        average_rate: float = 0.5,
+        apical_delay: int = 1,
+        feedback_learning_rate: float = 0.0,
+        stateful: bool = False,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = _check_units(units)
         self.mode = check_choice("mode", mode, MODES)
+        self.variant = check_choice("variant", variant, VARIANTS)
+        self.teacher_probability = check_positive_rate(
+            "teacher_probability", teacher_probability
+        )
+        self.teacher_strength = check_positive_number(
+            "teacher_strength", teacher_strength
+        )
+        self.average_rate = check_positive_rate("average_rate", average_rate)
+        self.apical_delay = check_choice("apical_delay", apical_delay, (0, 1))
+        self.feedback_learning_rate = check_non_negative_number(
+            "feedback_learning_rate", feedback_learning_rate
+        )
+        self.stateful = bool(stateful)
+        self.seed = seed
         self.recurrent_learning_rate = check_non_negative_number(
             "recurrent_learning_rate", recurrent_learning_rate
         )
@@ -165,13 +210,17 @@ class BurstPropNetwork(keras.Model):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self._check_mode()
+        if self.mode == "temporal":
+            self._begin_in_time()
         last = len(self.units) - 1
         self.burst_layers = [
             BurstPropDense(
                 width,
                 burst_probability=burst_probability,
-                # Nothing is below the first layer: it needs no feedback.
-                feedback=feedback if number else "tied",
+                # Nothing is below the first layer: it needs no feedback. In
+                # time, the network's own goes to each layer directly.
+                feedback=(feedback if number and mode == "rate" else "tied"),
                 feedback_stddev=feedback_stddev,
                 recurrent=self.recurrent and number < last,
                 kernel_initializer=own_initializer(self.kernel_initializer),
@@ -185,17 +234,26 @@ class BurstPropNetwork(keras.Model):
         ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if len(input_shape) != 2:
+        axes = ["batch", "time", "features"]
+        if self.mode == "rate":
+            axes.remove("time")
+        if len(input_shape) != len(axes):
             raise ValueError(
-                "`BurstPropNetwork` expects an input of rank 2, (batch, "
-                f"features). Received: input_shape={tuple(input_shape)}"
+                f"`BurstPropNetwork` in mode '{self.mode}' expects an input "
+                f"of rank {len(axes)}, ({', '.join(axes)}). "
+                f"Received: input_shape={tuple(input_shape)}"
             )
+        shape: Any = (input_shape[0], input_shape[-1])
         for layer in self.burst_layers:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        if self.mode == "temporal":
+            self._build_in_time(input_shape)
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.mode == "temporal":
+            return self._run_free([(inputs, {})])
         return self.event_rates(inputs, training=training)[-1]
 
     def event_rates(
@@ -292,19 +350,24 @@ class BurstPropNetwork(keras.Model):
             The loss and the metrics.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        rates = self.event_rates(x, training=True)
-        loss = self.compute_loss(x, y, rates[-1], sample_weight)
-        bursts = self.bursts(rates, y)
-        column = _column(sample_weight, self.variable_dtype)
-        self._update_weights(self.gradients(bursts, column))
-        self._update_inhibition(bursts, column)
+        if self.mode == "temporal":
+            outputs = self._learn_in_time(x, y, sample_weight)
+            loss = self.compute_loss(x, y, outputs, sample_weight)
+        else:
+            rates = self.event_rates(x, training=True)
+            outputs = rates[-1]
+            loss = self.compute_loss(x, y, outputs, sample_weight)
+            bursts = self.bursts(rates, y)
+            column = _column(sample_weight, self.variable_dtype)
+            self._update_weights(self.gradients(bursts, column))
+            self._update_inhibition(bursts, column)
         for metric in self.metrics:
             if metric.name == "loss":
                 # A strategy's replicas each have their share of the loss.
                 metric.update_state(
                     replicas() * loss, sample_weight=ops.shape(y)[0]
                 )
-        return self.compute_metrics(x, y, rates[-1], sample_weight)
+        return self.compute_metrics(x, y, outputs, sample_weight)
 
     def _update_weights(
         self, gradients: Iterable[tuple[keras.Variable, Any]]
@@ -349,8 +412,8 @@ class BurstPropNetwork(keras.Model):
         training: bool = True,
     ) -> Any:
         """Return the loss, for people and callbacks to watch."""
-        _check_targets(y, y_pred)
-        _column(sample_weight, self.variable_dtype)
+        check_targets(y, y_pred)
+        check_sample_weight(sample_weight, len(y_pred.shape) - 1)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
@@ -380,7 +443,32 @@ class BurstPropNetwork(keras.Model):
             "bias_regularizer": keras.regularizers.serialize(
                 self.bias_regularizer
             ),
+            "variant": self.variant,
+            "teacher_probability": self.teacher_probability,
+            "teacher_strength": self.teacher_strength,
+            "average_rate": self.average_rate,
+            "apical_delay": self.apical_delay,
+            "feedback_learning_rate": self.feedback_learning_rate,
+            "stateful": self.stateful,
+            "seed": self.seed,
         }
+
+    def _check_mode(self) -> None:
+        """Refuse what the other mode has, instead of not doing it."""
+        parameters = inspect.signature(BurstPropNetwork.__init__).parameters
+        other = TEMPORAL_ONLY if self.mode == "rate" else RATE_ONLY
+        for name in other:
+            value, default = getattr(self, name), parameters[name].default
+            if value != default:
+                raise ValueError(
+                    f"`{name}` says nothing in mode '{self.mode}': leave it "
+                    f"at {default!r}. Received: {name}={value!r}"
+                )
+        if self.mode == "temporal" and len(self.units) < 2:
+            raise ValueError(
+                "`mode='temporal'` needs a hidden layer: `units` of at least "
+                f"two layers. Received: units={self.units}"
+            )
 
 
 def _weighted(values: Any, sample_weight: Any) -> Any:
@@ -390,24 +478,7 @@ def _weighted(values: Any, sample_weight: Any) -> Any:
 def _column(sample_weight: Any, dtype: str) -> Any:
     if sample_weight is None:
         return None
-    shape = tuple(sample_weight.shape)
-    if len(shape) > 2 or shape[1:] not in ((), (1,)):
-        raise ValueError(
-            "`sample_weight` must hold one number an example, of shape "
-            f"(batch,) or (batch, 1). Received: sample_weight.shape={shape}"
-        )
     return ops.cast(ops.reshape(sample_weight, (-1, 1)), dtype)
-
-
-def _check_targets(y: Any, y_pred: Any) -> None:
-    have, want = getattr(y, "shape", None), tuple(y_pred.shape)
-    if have is None or len(have) != 2 or have[-1] != want[-1]:
-        raise ValueError(
-            "`BurstPropNetwork` learns from one target in [0, 1] for each "
-            f"output, so y must have the shape (batch, {want[-1]}). Make "
-            "classes one-hot: `keras.utils.to_categorical(y)`. "
-            f"Received: y of shape {have if have is None else tuple(have)}"
-        )
 
 
 def _check_units(units: Any) -> list[int]:

@@ -1,0 +1,355 @@
+"""Learning by bursts in time: one step of each rule, for a loop to repeat.
+
+A batch holds independent sequences. A layer reads, through a trace, the rate
+that the layer below had in the previous step; the lowest reads the present
+input. The output's bursts reach every hidden layer directly.
+
+```
+trace <- (trace + below) / 2        e <- sigmoid(trace W + b)
+```
+"""
+
+from typing import Any
+from typing import NamedTuple
+
+from keras import ops
+
+from keras_seqattn.scan import scan
+
+State = dict[str, Any]
+
+
+class Weights(NamedTuple):
+    """Tuples with one tensor a layer; `feedback` has the hidden ones only.
+
+    Attributes:
+        kernels: `(features, units)`.
+        biases: `(units,)`.
+        feedback: `(units, outputs)`.
+    """
+
+    kernels: tuple[Any, ...]
+    biases: tuple[Any, ...]
+    feedback: tuple[Any, ...]
+
+
+class Change(NamedTuple):
+    """What a layer learns in a step: kernel by `trace^T delta`, bias by it.
+
+    Attributes:
+        trace: `(batch, features)`.
+        delta: `(batch, units)`, 0 where nothing is to be learned.
+        where: `(batch, 1)`, 1 where something is, else 0.
+    """
+
+    trace: Any
+    delta: Any
+    where: Any
+
+
+class MovingAverage:
+    """Bursts beyond the average burst probability: the rule of 2021.
+
+    ```
+    output   p = p0 (1 + k (y - e) (1 - e))      k with a teacher, else 0
+             delta = (p - p0) e
+    hidden   u = (1 - e) (p_out e_out Y^T)       p = sigmoid(u)
+             delta = (p - burst_mean / event_mean) e
+    without a teacher
+             event_mean <- event_mean + a (e - event_mean)
+             burst_mean <- burst_mean + a (p e - burst_mean)
+    ```
+
+    Args:
+        burst_probability: `p0`.
+        teacher_strength: `k`, 1 in the paper.
+        average_rate: `a`, in (0, 1].
+    """
+
+    def __init__(
+        self,
+        burst_probability: float,
+        teacher_strength: float,
+        average_rate: float,
+    ) -> None:
+        self.burst_probability = burst_probability
+        self.teacher_strength = teacher_strength
+        self.average_rate = average_rate
+
+    def rest(self, batch: Any, features: int, units: list[int]) -> State:
+        """Return the state before the first step.
+
+        A neuron without input has event rate 1/2, and bursts half the time.
+        """
+        return {
+            **_rest(batch, features, units),
+            "event_mean": tuple(ops.full((batch, n), 0.5) for n in units[:-1]),
+            "burst_mean": tuple(ops.full((batch, n), 0.25) for n in units[:-1]),
+        }
+
+    def step(
+        self, weights: Weights, state: State, x: Any, target: Any, taught: Any
+    ) -> tuple[State, Any, list[Change], tuple[Any, ...]]:
+        """Advance by one step.
+
+        Args:
+            weights: `Weights`.
+            state: What `rest` or the step before returned.
+            x: `(batch, features)`.
+            target: `(batch, outputs)`.
+            taught: `(batch, 1)`, 1 where there is a teacher, else 0.
+
+        Returns:
+            `(state, output, changes, feedback)`: the output's event rates
+            before any teaching, a `Change` for each layer, and the feedback
+            kernels.
+        """
+        trace, events = _events(weights, state, x)
+        *hidden, output = events
+        share = ops.where(taught > 0, (target - output) * (1 - output), 0.0)
+        excess = self.burst_probability * self.teacher_strength * share
+        bursts = (self.burst_probability + excess) * output
+        event_means, burst_means, changes = [], [], []
+        rate = self.average_rate * (1 - taught)
+        for e, kernel, event_mean, burst_mean, seen in zip(
+            hidden,
+            weights.feedback,
+            state["event_mean"],
+            state["burst_mean"],
+            trace,
+            strict=False,  # the last trace is the output's
+        ):
+            p = ops.sigmoid((1 - e) * ops.matmul(bursts, ops.transpose(kernel)))
+            event_mean = event_mean + rate * (e - event_mean)
+            burst_mean = burst_mean + rate * (p * e - burst_mean)
+            p_mean = burst_mean / ops.maximum(event_mean, 1e-7)
+            changes.append(Change(seen, taught * (p - p_mean) * e, taught))
+            event_means.append(event_mean)
+            burst_means.append(burst_mean)
+        changes.append(Change(trace[-1], excess * output, taught))
+        state = {
+            "trace": trace,
+            "events": events,
+            "event_mean": tuple(event_means),
+            "burst_mean": tuple(burst_means),
+        }
+        return state, output, changes, weights.feedback
+
+
+class AsCoded:
+    """The rules of 2017: what a burst probability was one step ago.
+
+    ```
+    output   e <- (e + y) / 2                    with a teacher
+             delta = (e - e') e' (1 - e')        ' is one step ago
+    hidden   apical <- (apical + e_out) / 2
+             p = sigmoid(apical Y^T)             b = p e
+             delta = d e' (1 - e')               one step after a teacher
+             d = e (b - b'), (b - b') or (p - p')   by variant
+    ```
+
+    In the first steps, layer m waits for step m + 1 and feedback for step
+    M + 2, M the number of layers.
+
+    Args:
+        variant: `"fd8336a"`, `"7df5f65"` or `"3cd91fb"`, in the order of `d`.
+        apical_delay: 0: feedback carries the present output, so that what a
+            hidden layer learns from is the output's way back, of the wrong
+            sign. 1: that of one step ago, as it was documented.
+        feedback_rate: Learning rate of the feedback kernels.
+    """
+
+    def __init__(
+        self, variant: str, apical_delay: int, feedback_rate: float
+    ) -> None:
+        self.variant = variant
+        self.apical_delay = apical_delay
+        self.feedback_rate = feedback_rate
+
+    def rest(self, batch: Any, features: int, units: list[int]) -> State:
+        """Return the state before the first step: nothing has been."""
+        hidden = tuple(ops.zeros((batch, n)) for n in units[:-1])
+        return {
+            **_rest(batch, features, units),
+            "apical": ops.zeros((batch, units[-1])),
+            "probability": hidden,
+            "bursts": hidden,
+            "taught": ops.zeros((batch, 1)),
+            "time": ops.zeros((batch, 1)),
+        }
+
+    def step(
+        self,
+        weights: Weights,
+        state: State,
+        x: Any,
+        target: Any,
+        taught: Any,
+        generate: bool = False,
+    ) -> tuple[State, Any, list[Change], tuple[Any, ...]]:
+        """Advance by one step, as in `MovingAverage`.
+
+        With `generate`, hidden layers' bursts take the place of their events.
+        """
+        last = len(weights.kernels) - 1
+        time, old = state["time"], state["events"]
+
+        def opened(start: int, new: Any, before: Any) -> Any:
+            return ops.where(time > start, new, before)
+
+        trace, events = _events(weights, state, x)
+        trace = tuple(map(opened, range(last + 1), trace, state["trace"]))
+        *hidden, output = map(opened, range(last + 1), events, old)
+        now = opened(last, taught, 0.0)
+        nudged = ops.where(now > 0, (output + target) / 2, output)
+        delta = (nudged - old[-1]) * old[-1] * (1 - old[-1])
+
+        back = last + 2
+        apical = (
+            state["apical"] + (old[-1] if self.apical_delay else nudged)
+        ) / 2
+        apical = opened(back, apical, state["apical"])
+        where = opened(back, state["taught"], 0.0)
+        feedback, probabilities, bursts, changes = [], [], [], []
+        for m, (e, kernel) in enumerate(
+            zip(hidden, weights.feedback, strict=True)
+        ):
+            p = ops.sigmoid(ops.matmul(apical, ops.transpose(kernel)))
+            p = opened(back, p, state["probability"][m])
+            b = p * e
+            surprise = self._surprise(
+                e, b - state["bursts"][m], p - state["probability"][m]
+            )
+            change = where * surprise * old[m] * (1 - old[m])
+            changes.append(Change(trace[m], change, where))
+            if self.feedback_rate:
+                change, seen = self._feedback_change(
+                    e, p, apical, state["apical"]
+                )
+                kernel = kernel + ops.matmul(
+                    ops.transpose(opened(back, change, 0.0)), seen
+                )
+            feedback.append(kernel)
+            probabilities.append(p)
+            bursts.append(b)
+            if generate:
+                hidden[m] = opened(back, b, e)
+        changes.append(Change(trace[-1], now * delta, now))
+        state = {
+            "trace": trace,
+            "events": (*hidden, nudged),
+            "apical": apical,
+            "probability": tuple(probabilities),
+            "bursts": tuple(bursts),
+            "taught": taught,
+            "time": time + 1,
+        }
+        return state, output, changes, tuple(feedback)
+
+    def _surprise(self, events: Any, bursts: Any, probability: Any) -> Any:
+        if self.variant == "fd8336a":
+            return events * bursts
+        return bursts if self.variant == "7df5f65" else probability
+
+    def _feedback_change(
+        self, events: Any, probability: Any, apical: Any, before: Any
+    ) -> tuple[Any, Any]:
+        """Descend `(e - b)^2`, so that feedback may regenerate events."""
+        left = 1 - probability
+        change = self.feedback_rate * events * probability * left * left
+        if self.variant == "3cd91fb":
+            return change, apical
+        return events * change, before
+
+
+def _rest(batch: Any, features: int, units: list[int]) -> State:
+    return {
+        "trace": tuple(ops.zeros((batch, n)) for n in (features, *units[:-1])),
+        "events": tuple(ops.zeros((batch, n)) for n in units),
+    }
+
+
+def _events(
+    weights: Weights, state: State, x: Any
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Each layer's trace and event rates."""
+    below = (x, *state["events"][:-1])
+    trace = tuple(
+        (old + new) / 2 for old, new in zip(state["trace"], below, strict=True)
+    )
+    events = tuple(
+        ops.sigmoid(ops.matmul(seen, kernel) + bias)
+        for seen, kernel, bias in zip(
+            trace, weights.kernels, weights.biases, strict=True
+        )
+    )
+    return trace, events
+
+
+Rates = list[tuple[Any, Any]]
+
+
+def run_steps(
+    rule: MovingAverage | AsCoded,
+    weights: Weights,
+    state: State,
+    rows: dict[str, Any],
+    rates: Rates | None = None,
+    decay: float = 0.0,
+    **options: Any,
+) -> tuple[Weights, State, Any]:
+    """Repeat a rule's step, and learn in each.
+
+    Args:
+        rule: The rule.
+        weights: `Weights`.
+        state: Where it begins.
+        rows: `x`, `target` and `taught` as `step` takes them, `(time, ...)`.
+        rates: Learning rates of each layer's kernel and bias. `None`: no
+            learning.
+        decay: Share of a kernel that is lost in a step in which it learns.
+        **options: Further arguments of `step`.
+
+    Returns:
+        `(weights, state, output)`, the output's rates `(time, batch,
+        outputs)`.
+    """
+
+    def step(_: Any, carry: Any, row: Any, window: Any) -> Any:
+        weights, state = carry
+        state, output, changes, feedback = rule.step(
+            weights, state, **row, **options
+        )
+        if rates is not None:
+            learned = _learned(weights, changes, rates, decay)
+            weights = Weights(*learned, feedback)
+        return (weights, state), {"output": output}, {}
+
+    (weights, state), outputs, _ = scan(step, (weights, state), rows, {})
+    return weights, state, outputs["output"]
+
+
+def _learned(
+    weights: Weights, changes: list[Change], rates: Rates, decay: float
+) -> tuple[Any, Any]:
+    """Kernels and biases after a step, each sequence's changes added up."""
+
+    def learn() -> tuple[Any, Any]:
+        kernels, biases = [], []
+        for kernel, bias, change, (kernel_rate, bias_rate) in zip(
+            weights.kernels, weights.biases, changes, rates, strict=True
+        ):
+            step = ops.matmul(
+                ops.transpose(change.trace), kernel_rate * change.delta
+            )
+            if decay:
+                step = step - decay * ops.max(change.where) * kernel
+            kernels.append(kernel + step)
+            biases.append(bias + bias_rate * ops.sum(change.delta, axis=0))
+        return tuple(kernels), tuple(biases)
+
+    # Most steps have no teacher, and a kernel is large.
+    taught = sum(ops.sum(change.where) for change in changes)
+    return ops.cond(
+        taught > 0, learn, lambda: (weights.kernels, weights.biases)
+    )

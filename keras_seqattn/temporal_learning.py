@@ -1,0 +1,265 @@
+"""How a `BurstPropNetwork` learns in time, step by step within a batch."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_seqattn.argument_checks import check_non_negative_integer
+from keras_seqattn.layers.burst_prop_dense import BurstPropDense
+from keras_seqattn.target_checks import check_sample_weight
+from keras_seqattn.target_checks import check_targets
+from keras_seqattn.temporal_bursts import AsCoded
+from keras_seqattn.temporal_bursts import MovingAverage
+from keras_seqattn.temporal_bursts import State
+from keras_seqattn.temporal_bursts import Weights
+from keras_seqattn.temporal_bursts import run_steps
+from keras_seqattn.train_step import replicas
+
+VARIANTS = ("moving_average", "fd8336a", "7df5f65", "3cd91fb")
+GENERATE = {"generate": True}
+
+
+class TemporalLearning:
+    """The part of `models.BurstPropNetwork` that is its temporal mode."""
+
+    mode: str
+    units: list[int]
+    variant: str
+    feedback_stddev: float
+    learning_rate_multipliers: list[float] | None
+    weight_decay: float
+    teacher_probability: float
+    stateful: bool
+    seed: int | None
+    burst_layers: list[BurstPropDense]
+    add_weight: Callable[..., keras.Variable]
+    optimizer: Any
+    variable_dtype: str
+    built: bool
+    build: Callable[[Any], None]
+
+    def _begin_in_time(self) -> None:
+        self._rule = _make_rule(self)
+        self._seed_generator = keras.random.SeedGenerator(self.seed)
+
+    def _build_in_time(self, input_shape: Any) -> None:
+        self.feedback_kernels = [
+            self.add_weight(
+                name=f"feedback_{number}",
+                shape=(width, self.units[-1]),
+                initializer=keras.initializers.RandomNormal(
+                    stddev=self.feedback_stddev
+                ),
+                trainable=False,
+            )
+            for number, width in enumerate(self.units[:-1])
+        ]
+        if self.stateful:
+            self._build_state(input_shape)
+
+    def generate(self, inputs: Any, start: int = 0) -> Any:
+        """Run without a teacher, and from a step on by bursts alone.
+
+        From then on, hidden neurons' bursts take the place of their events:
+        what feedback makes of the output drives the output. After feedback
+        has been learned, with a `variant` of 2017.
+
+        Args:
+            inputs: `(batch, time, features)`.
+            start: Integer >= 0, the first such step.
+
+        Returns:
+            Event rates of the output, `(batch, time, units[-1])`.
+        """
+        if self.mode != "temporal" or self.variant == "moving_average":
+            raise ValueError(
+                "`generate` needs `mode='temporal'` and one of the variants "
+                f"{VARIANTS[1:]}. Received: mode={self.mode!r}, "
+                f"variant={self.variant!r}"
+            )
+        start = check_non_negative_integer("start", start)
+        inputs = ops.convert_to_tensor(inputs, self.variable_dtype)
+        if not self.built:
+            self.build(inputs.shape)
+        parts = [(inputs[:, :start], {}), (inputs[:, start:], GENERATE)]
+        return self._run_free([part for part in parts if part[0].shape[1]])
+
+    def reset_state(self) -> None:
+        """Let the next batch begin at rest."""
+        if self.mode != "temporal" or not self.stateful:
+            raise ValueError(
+                "Only a network with `mode='temporal'` and `stateful=True` "
+                f"carries a state. Received: mode={self.mode!r}, "
+                f"stateful={self.stateful}"
+            )
+        if self.built:
+            rest = self._rest(*self._state_sizes)
+            for variable, value in zip(
+                self._state, keras.tree.flatten(rest), strict=True
+            ):
+                variable.assign(value)
+
+    def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        """Learn in each step, and return the rates before it."""
+        check_targets(y, x, self.units[-1])
+        rate = _step_size(self.optimizer)
+        factors = self.learning_rate_multipliers or [1.0] * len(self.units)
+        weights, state, outputs = run_steps(
+            self._rule,
+            self._weights(),
+            self._current_state(x),
+            self._rows(x, y, self._teacher(y, sample_weight)),
+            [
+                tuple(
+                    rate * factor * float(weight.trainable)
+                    for weight in (layer.kernel, layer.bias)
+                )
+                for layer, factor in zip(
+                    self.burst_layers, factors, strict=True
+                )
+            ],
+            self.weight_decay,
+        )
+        kernels, biases, feedback = self._weight_variables()
+        for variable, value in zip(
+            [*kernels, *biases, *feedback],
+            [*weights.kernels, *weights.biases, *weights.feedback],
+            strict=True,
+        ):
+            variable.assign(value)
+        if self.stateful:
+            for variable, value in zip(
+                self._state, keras.tree.flatten(state), strict=True
+            ):
+                variable.assign(value)
+        self.optimizer.iterations.assign_add(1)
+        return outputs
+
+    def _run_free(self, parts: Sequence[tuple[Any, dict[str, Any]]]) -> Any:
+        """Run from rest over one part of the time after another."""
+        inputs = parts[0][0]
+        state = self._rest(ops.shape(inputs)[0], inputs.shape[-1])
+        outputs = []
+        for x, options in parts:
+            nobody = ops.zeros((*ops.shape(x)[:2], 1), self.variable_dtype)
+            rows = self._rows(x, nobody, nobody)
+            _, state, output = run_steps(
+                self._rule, self._weights(), state, rows, **options
+            )
+            outputs.append(ops.transpose(output, (1, 0, 2)))
+        return ops.concatenate(outputs, axis=1)
+
+    def _rows(self, x: Any, target: Any, taught: Any) -> dict[str, Any]:
+        """Time first, and in float32 whatever the policy is."""
+        rows = {"x": x, "target": target, "taught": taught}
+        return {
+            name: ops.transpose(
+                ops.cast(values, self.variable_dtype), (1, 0, 2)
+            )
+            for name, values in rows.items()
+        }
+
+    def _teacher(self, y: Any, sample_weight: Any) -> Any:
+        """1 where there is a teacher, `(batch, time, 1)`."""
+        if sample_weight is not None:
+            check_sample_weight(sample_weight, 2)
+            return ops.reshape(sample_weight, (*ops.shape(y)[:2], 1)) > 0
+        draws = keras.random.uniform(
+            (*ops.shape(y)[:2], 1), seed=self._seed_generator
+        )
+        return draws < self.teacher_probability
+
+    def _weight_variables(self) -> tuple[Any, Any, Any]:
+        return (
+            [layer.kernel for layer in self.burst_layers],
+            [layer.bias for layer in self.burst_layers],
+            self.feedback_kernels,
+        )
+
+    def _weights(self) -> Weights:
+        return Weights(
+            *(
+                tuple(ops.convert_to_tensor(v) for v in variables)
+                for variables in self._weight_variables()
+            )
+        )
+
+    def _rest(self, batch: Any, features: int) -> State:
+        return self._rule.rest(batch, features, self.units)
+
+    def _build_state(self, input_shape: Any) -> None:
+        self._state_sizes = input_shape[0], input_shape[-1]
+        if input_shape[0] is None:
+            raise ValueError(
+                "`stateful=True` needs a fixed batch size: the state of one "
+                "batch is where the next begins. Call the network on a batch, "
+                "or build it with the whole shape. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+
+        def value(index: int) -> Any:
+            return keras.tree.flatten(self._rest(*self._state_sizes))[index]
+
+        self._state = [
+            self.add_weight(
+                name=f"state_{index}",
+                shape=part.shape,
+                initializer=lambda shape, dtype=None, index=index: value(index),
+                trainable=False,
+            )
+            for index, part in enumerate(
+                keras.tree.flatten(self._rest(*self._state_sizes))
+            )
+        ]
+
+    def _current_state(self, x: Any) -> State:
+        if not self.stateful:
+            return self._rest(ops.shape(x)[0], x.shape[-1])
+        if x.shape[0] not in (None, self._state_sizes[0]):
+            raise ValueError(
+                "With `stateful=True` every batch must have the same number "
+                f"of sequences, {self._state_sizes[0]}. "
+                f"Received: x.shape={tuple(x.shape)}"
+            )
+        return keras.tree.pack_sequence_as(
+            self._rest(*self._state_sizes),
+            [ops.convert_to_tensor(v) for v in self._state],
+        )
+
+
+def _make_rule(network: Any) -> MovingAverage | AsCoded:
+    if network.variant == "moving_average":
+        return MovingAverage(
+            network.burst_probability,
+            network.teacher_strength,
+            network.average_rate,
+        )
+    return AsCoded(
+        network.variant, network.apical_delay, network.feedback_learning_rate
+    )
+
+
+def _step_size(optimizer: keras.optimizers.Optimizer) -> Any:
+    """The learning rate of plain SGD, the only one there is in time."""
+    plain = keras.optimizers.SGD().get_config()
+    config = optimizer.get_config()
+    for free in ("learning_rate", "name"):
+        plain[free] = config.get(free)
+    if config != plain:
+        raise ValueError(
+            "In mode 'temporal' the network learns within a batch, step by "
+            "step, so it must be compiled with plain "
+            "`keras.optimizers.SGD(learning_rate)`, without momentum, decay, "
+            "clipping, averaging, accumulation or loss scaling. "
+            f"Received: optimizer={optimizer.__class__.__name__}, {config}"
+        )
+    if replicas() > 1:
+        raise ValueError(
+            "In mode 'temporal' the network learns step by step, so it cannot "
+            "be spread over replicas: put more sequences into a batch. "
+            f"Received: a strategy of {replicas()} replicas"
+        )
+    return ops.cast(optimizer.learning_rate, "float32")
