@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.reference.temporal_burst_prop import AsCoded
+from tests.reference.temporal_burst_prop import MovingAverage
 
 TAUGHT = (5, 8, 9)
 
@@ -168,3 +169,51 @@ def test_every_hidden_layer_learns():
         network.step(*golden_inputs(t))
     for kernel, start in zip(network.W, kernels, strict=True):
         assert np.all(kernel != start)
+
+
+def rule_of_2021(**options):
+    kernels = [0.5 * sine(3, 4, 1).T, 0.5 * sine(2, 3, 3).T]
+    feedback = [2 * sine(3, 2, 2)]
+    return MovingAverage(
+        kernels, [np.zeros(3), np.zeros(2)], feedback, (1, 0.1), **options
+    )
+
+
+def test_output_learns_its_gradient():
+    """Its update is k p0 times that of the squared error by the trace."""
+    network = rule_of_2021()
+    for t in range(5):
+        network.step(golden_inputs(t)[0])
+    before = network.W[1]
+    x, target, _ = golden_inputs(5)
+    e = network.step(x, target, np.array([True]))
+    gradient = network.trace[1].T @ ((e - target) * e * (1 - e))
+    np.testing.assert_allclose(
+        network.W[1] - before, -0.1 * 0.8 * gradient, rtol=1e-12
+    )
+
+
+def test_hidden_layer_learns_the_signal_that_was_meant():
+    """In a settled network, the teacher's share of the burst probability.
+
+    Exact for a weak teacher, as the sigmoid is not linear.
+    """
+    network = rule_of_2021(teacher_strength=1e-4)
+    x, target, present = golden_inputs(5)
+    for _ in range(100):
+        network.step(x)
+    e = network.step(x, target, present)
+    p = network.p_mean(0)
+    sent = 0.2 * 1e-4 * (target - e) * e * (1 - e)
+    meant = p * (1 - p) * (1 - network.e[0]) * (sent @ network.Y[0].T)
+    np.testing.assert_allclose(network.p[0] - p, meant, rtol=1e-3)
+
+
+def test_bursts_stay_probabilities_and_absent_targets_are_not_read():
+    network = rule_of_2021()
+    network.b[1] = np.array([30.0, -30.0])
+    present = np.array([True])
+    network.step(np.ones((1, 4)), np.array([[0.0, 1.0]]), present)
+    np.testing.assert_allclose(network.p[1], [[0.2, 1.0]], atol=1e-6)
+    network.step(np.ones((1, 4)), np.full((1, 2), np.nan), ~present)
+    assert np.isfinite(network.W[0]).all()
