@@ -105,7 +105,7 @@ class TemporalLearning:
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
         check_targets(y, x, self.units[-1])
-        rate = _step_size(self.optimizer)
+        rate = ops.cast(self.optimizer.learning_rate, "float32")
         factors = self.learning_rate_multipliers or [1.0] * len(self.units)
         weights, state, outputs = run_steps(
             self._rule,
@@ -136,7 +136,7 @@ class TemporalLearning:
             ):
                 variable.assign(value)
         self.optimizer.iterations.assign_add(1)
-        return outputs
+        return _batch_first(outputs)
 
     def _run_free(self, parts: Sequence[tuple[Any, dict[str, Any]]]) -> Any:
         """Run from rest over one part of the time after another."""
@@ -149,7 +149,7 @@ class TemporalLearning:
             _, state, output = run_steps(
                 self._rule, self._weights(), state, rows, **options
             )
-            outputs.append(ops.transpose(output, (1, 0, 2)))
+            outputs.append(_batch_first(output))
         return ops.concatenate(outputs, axis=1)
 
     def _rows(self, x: Any, target: Any, taught: Any) -> dict[str, Any]:
@@ -242,8 +242,12 @@ def _make_rule(network: Any) -> MovingAverage | AsCoded:
     )
 
 
-def _step_size(optimizer: keras.optimizers.Optimizer) -> Any:
-    """The learning rate of plain SGD, the only one there is in time."""
+def _batch_first(values: Any) -> Any:
+    return ops.transpose(values, (1, 0, 2))
+
+
+def check_plain_sgd(optimizer: keras.optimizers.Optimizer) -> None:
+    """Raise unless all that an optimizer has is a learning rate."""
     plain = keras.optimizers.SGD().get_config()
     config = optimizer.get_config()
     for free in ("learning_rate", "name"):
@@ -252,7 +256,7 @@ def _step_size(optimizer: keras.optimizers.Optimizer) -> Any:
         raise ValueError(
             "In mode 'temporal' the network learns within a batch, step by "
             "step, so it must be compiled with plain "
-            "`keras.optimizers.SGD(learning_rate)`, without momentum, decay, "
+            "`keras.optimizers.SGD(learning_rate)`: no momentum, decay, "
             "clipping, averaging, accumulation or loss scaling. "
             f"Received: optimizer={optimizer.__class__.__name__}, {config}"
         )
@@ -262,4 +266,3 @@ def _step_size(optimizer: keras.optimizers.Optimizer) -> Any:
             "be spread over replicas: put more sequences into a batch. "
             f"Received: a strategy of {replicas()} replicas"
         )
-    return ops.cast(optimizer.learning_rate, "float32")

@@ -22,6 +22,7 @@ from keras_seqattn.target_checks import check_sample_weight
 from keras_seqattn.target_checks import check_targets
 from keras_seqattn.temporal_learning import VARIANTS
 from keras_seqattn.temporal_learning import TemporalLearning
+from keras_seqattn.temporal_learning import check_plain_sgd
 from keras_seqattn.train_step import apply_gradients
 from keras_seqattn.train_step import penalty_gradient
 from keras_seqattn.train_step import replicas
@@ -35,13 +36,13 @@ RATE_ONLY = (
     "kernel_regularizer",
     "bias_regularizer",
 )
+AVERAGE_ONLY = ("burst_probability", "teacher_strength", "average_rate")
+YEAR_2017_ONLY = ("apical_delay", "feedback_learning_rate")
 TEMPORAL_ONLY = (
     "variant",
     "teacher_probability",
-    "teacher_strength",
-    "average_rate",
-    "apical_delay",
-    "feedback_learning_rate",
+    *AVERAGE_ONLY[1:],
+    *YEAR_2017_ONLY,
     "stateful",
 )
 
@@ -75,6 +76,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     the bursts go down through feedback weights, and each weight learns from
     what arrives at its two ends.
 
+    Mode `"rate"`: every example is one event rate a neuron.
+
     ```
     output layer     update = p0 e (1 - e) (e - y)
     hidden layers    u = f (1 - e) - (e sigmoid(f)) Z^T
@@ -84,10 +87,36 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                      Z <- Z + recurrent_learning_rate u^T (e sigmoid(f))
     ```
 
-    The rule has its own teacher, the squared error: the loss given to
-    `compile` is reported and watched by callbacks, but teaches nothing. Use
+    Mode `"temporal"`: sequences, and a teacher that is there only now and
+    then. Each layer reads the one below through a trace, the output's bursts
+    reach every hidden layer directly, and the weights change within a batch,
+    in every step with a teacher.
+
+    ```
+    every layer      trace <- (trace + below) / 2    e = sigmoid(trace W + b)
+                     W <- W + rate trace^T delta,  b <- b + rate sum(delta)
+    output layer     p = p0 (1 + k (y - e) (1 - e)),  k = 0 without a teacher
+                     delta = (p - p0) e
+    hidden layers    p = sigmoid((1 - e) (p_out e_out Y^T))
+                     delta = (p - mean(p e) / mean(e)) e
+    ```
+
+    The means are moving averages over the steps without a teacher. The rules
+    of 2017, which such networks came from, are `variant`s: there a neuron
+    compares its burst probability with that of one step ago, and the teacher
+    pulls the output's events halfway to the target.
+
+    Either way the rule has its own teacher, the squared error: the loss given
+    to `compile` is reported and watched by callbacks, but teaches nothing. Use
     `"mse"`. Gradients are sums over the batch, not means, so plain SGD's rate
     depends on the batch size.
+
+    In mode `"temporal"` the optimizer is plain SGD, since it acts within a
+    batch; the outputs of training are each step's before it learns; and
+    numbers are float32 whatever the policy. `sample_weight`, `(batch, time)`,
+    says where there is a teacher: where it is above 0. With the loss `"mse"`,
+    Keras multiplies by it and divides by all steps; unweighted `metrics` are
+    means over all steps.
 
     To read how it learns, begin at `learn`, one batch of `fit`:
     `event_rates` go up, `bursts` come down, `gradients` go to the optimizer.
@@ -95,48 +124,80 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
 
     Reference:
         [Payeur et al., Nature Neuroscience 24, 1010-1019, 2021](
-        https://doi.org/10.1038/s41593-021-00857-x), networks for images.
-        Weight alignment after Kolen and Pollack (1994).
+        https://doi.org/10.1038/s41593-021-00857-x): mode `"rate"` is that of
+        its networks for images, mode `"temporal"` has its plasticity, B -
+        mean(P) E times a presynaptic trace. Differences there: the averages
+        stop while there is a teacher, who would hide a part of the next
+        teaching in them, and `teacher_strength` is 4 instead of 1, so that
+        teaching is larger than the drift of what the averages follow. Weight
+        alignment after Kolen and Pollack (1994).
 
     Args:
         units: Sequence of positive integers, the width of every layer; the
-            last is the number of outputs.
-        mode: `"rate"`, the only one: every example is one event rate a
-            neuron.
-        burst_probability: Burst probability of the output without a teacher,
-            above 0 and at most 0.5. Default: 0.2.
+            last is the number of outputs. In mode `"temporal"` at least two.
+        mode: `"rate"` (default) or `"temporal"`.
+        burst_probability: `p0`, burst probability of the output without a
+            teacher, above 0 and at most 0.5. Default: 0.2.
         feedback: Feedback weights: `"random"` (default), `"tied"` or
-            `"kolen_pollack"`, as in `layers.BurstPropDense`.
+            `"kolen_pollack"`, as in `layers.BurstPropDense`. Random in mode
+            `"temporal"`.
         feedback_stddev: Standard deviation of drawn feedback. Default: 1.
         recurrent: Whether hidden layers inhibit themselves, and learn to, so
-            that bursts without a teacher say nothing. Default: `False`.
+            that bursts without a teacher say nothing. Default: `False`. Mode
+            `"rate"`.
         recurrent_learning_rate: Rate of that learning, not negative, without
             the optimizer. Default: 1e-4.
         learning_rate_multipliers: One number a layer, not negative: factors
             of its gradients. With SGD they are factors of the learning rate;
             Adam divides most of a factor out. Default: all 1.
         weight_decay: Share of each kernel (and Kolen-Pollack feedback
-            kernel) that a batch removes, in [0, 1). Not multiplied by the
-            learning rate, unlike a Keras optimizer's. Default: 0.
+            kernel) that a batch removes, or in time a step with a teacher, in
+            [0, 1). Not multiplied by the learning rate, unlike a Keras
+            optimizer's. Default: 0.
         kernel_initializer, bias_initializer: Initializers of every layer.
-        kernel_regularizer, bias_regularizer: Regularizers of every layer.
+        kernel_regularizer, bias_regularizer: Regularizers of every layer, in
+            mode `"rate"`.
+        variant: Rule of mode `"temporal"`: `"moving_average"` (default), or
+            the published version of 2017 `"fd8336a"`, `"7df5f65"` or
+            `"3cd91fb"`. There `delta = d e' (1 - e')` one step after a
+            teacher, `'` being one step ago, with d = `e (b - b')`, `b - b'` or
+            `p - p'`, b the burst rate and p = sigmoid(trace_out Y^T).
+        teacher_probability: How often there is a teacher, in (0, 1], when
+            `fit` is given no `sample_weight`. Default: 0.05.
+        teacher_strength: `k`, above 0; at most `1 / burst_probability` or
+            burst probabilities could be above 1. Default: 4.
+        average_rate: Share of each new value in a moving average, in (0, 1].
+            Default: 0.5.
+        apical_delay: Steps that feedback takes, in the variants of 2017: 1
+            (default), as was documented, or 0, as was coded. With 0, what a
+            hidden neuron sees one step after a teacher is the output's way
+            back, and it learns with the wrong sign.
+        feedback_learning_rate: Rate at which feedback learns to regenerate
+            the hidden events, in the variants of 2017. Default: 0.
+        stateful: Whether a batch of training begins where the one before
+            ended, sequence by sequence, until `reset_state`. Mode
+            `"temporal"`. Default: `False`.
+        seed: Integer or `None`, for drawing when there is a teacher.
         **kwargs: `name`, `dtype`, `trainable`, as in every Keras model.
 
     Call arguments:
-        inputs: Float tensor of shape `(batch, features)`.
+        inputs: Float tensor of shape `(batch, features)`, or in time `(batch,
+            time, features)`. A call begins at rest, `stateful` or not.
         training: Python boolean. Changes no value.
 
     Input shape:
-        `(batch, features)`.
+        `(batch, features)` or `(batch, time, features)`.
 
     Output shape:
-        `(batch, units[-1])`, event rates in (0, 1). Targets have the same
-        shape, and lie in [0, 1]: classes are one-hot.
+        `(batch, units[-1])` or `(batch, time, units[-1])`, event rates in (0,
+        1). Targets have the same shape, and lie in [0, 1]: classes are
+        one-hot.
 
     Raises:
-        ValueError: An argument out of its range, an input not of rank 2, or
-            in training targets not of the output's shape or sample weights
-            that are not one number an example.
+        ValueError: An argument out of its range or of no meaning in its mode;
+            an input of the wrong rank; in training targets not of the
+            output's shape or sample weights that are not one number an
+            example or step; in time another optimizer than plain SGD.
 
     Example:
     ```python
@@ -150,6 +211,13 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     model.compile(keras.optimizers.SGD(1.0), "mse", metrics=["accuracy"])
     model.fit(x, y, epochs=20, verbose=0)
     print(model.predict(x, verbose=0).shape)  # (64, 2)
+
+    task = ks.tasks.Sinusoids(inputs=20, steps=200)
+    x, y = task.sample()
+    model = ks.models.BurstPropNetwork([16, 3], mode="temporal", stateful=True)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(ks.tasks.TaughtChunks(x, y, 100), shuffle=False, verbose=0)
+    print(model.predict(x, verbose=0).shape)  # (1, 200, 3)
     ```
     """
 
@@ -403,6 +471,12 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                 rate = replicas() * self.recurrent_learning_rate
                 layer.recurrent_kernel.assign_add(rate * change)
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As in every Keras model; in time with plain SGD alone."""
+        super().compile(*args, **kwargs)
+        if self.mode == "temporal":
+            check_plain_sgd(self.optimizer)
+
     def compute_loss(
         self,
         x: Any = None,
@@ -456,13 +530,17 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     def _check_mode(self) -> None:
         """Refuse what the other mode has, instead of not doing it."""
         parameters = inspect.signature(BurstPropNetwork.__init__).parameters
-        other = TEMPORAL_ONLY if self.mode == "rate" else RATE_ONLY
-        for name in other:
+        unused, where = TEMPORAL_ONLY, "mode 'rate'"
+        if self.mode == "temporal":
+            where = f"mode 'temporal' with variant '{self.variant}'"
+            average = self.variant == "moving_average"
+            unused = RATE_ONLY + (YEAR_2017_ONLY if average else AVERAGE_ONLY)
+        for name in unused:
             value, default = getattr(self, name), parameters[name].default
             if value != default:
                 raise ValueError(
-                    f"`{name}` says nothing in mode '{self.mode}': leave it "
-                    f"at {default!r}. Received: {name}={value!r}"
+                    f"`{name}` says nothing in {where}: leave it at "
+                    f"{default!r}. Received: {name}={value!r}"
                 )
         if self.mode == "temporal" and len(self.units) < 2:
             raise ValueError(
