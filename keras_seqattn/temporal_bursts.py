@@ -9,9 +9,11 @@ trace <- (trace + below) / 2        e <- sigmoid(trace W + b)
 ```
 """
 
+import dataclasses
 from typing import Any
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
 from keras_seqattn.scan import scan
@@ -47,6 +49,21 @@ class Change(NamedTuple):
     where: Any
 
 
+@dataclasses.dataclass(frozen=True)
+class Rest:
+    """A part of a state before the first step: `(batch, width)` of a value."""
+
+    width: int
+    value: float = 0.0
+
+
+def at_rest(parts: State, batch: Any) -> State:
+    """Return a state whose parts are `Rest` as tensors."""
+    return keras.tree.map_structure(
+        lambda part: part.value * ops.ones((batch, part.width)), parts
+    )
+
+
 class MovingAverage:
     """Bursts beyond the average burst probability: the rule of 2021.
 
@@ -76,15 +93,15 @@ class MovingAverage:
         self.teacher_strength = teacher_strength
         self.average_rate = average_rate
 
-    def rest(self, batch: Any, features: int, units: list[int]) -> State:
-        """Return the state before the first step.
+    def rest(self, features: int, units: list[int]) -> State:
+        """Return the state before the first step, a `Rest` for each part.
 
         A neuron without input has event rate 1/2, and bursts half the time.
         """
         return {
-            **_rest(batch, features, units),
-            "event_mean": tuple(ops.full((batch, n), 0.5) for n in units[:-1]),
-            "burst_mean": tuple(ops.full((batch, n), 0.25) for n in units[:-1]),
+            **_rest(features, units),
+            "event_mean": tuple(Rest(n, 0.5) for n in units[:-1]),
+            "burst_mean": tuple(Rest(n, 0.25) for n in units[:-1]),
         }
 
     def step(
@@ -166,16 +183,16 @@ class AsCoded:
         self.apical_delay = apical_delay
         self.feedback_rate = feedback_rate
 
-    def rest(self, batch: Any, features: int, units: list[int]) -> State:
+    def rest(self, features: int, units: list[int]) -> State:
         """Return the state before the first step: nothing has been."""
-        hidden = tuple(ops.zeros((batch, n)) for n in units[:-1])
+        hidden = tuple(map(Rest, units[:-1]))
         return {
-            **_rest(batch, features, units),
-            "apical": ops.zeros((batch, units[-1])),
+            **_rest(features, units),
+            "apical": Rest(units[-1]),
             "probability": hidden,
             "bursts": hidden,
-            "taught": ops.zeros((batch, 1)),
-            "time": ops.zeros((batch, 1)),
+            "taught": Rest(1),
+            "time": Rest(1),
         }
 
     def step(
@@ -262,10 +279,10 @@ class AsCoded:
         return events * change, before
 
 
-def _rest(batch: Any, features: int, units: list[int]) -> State:
+def _rest(features: int, units: list[int]) -> State:
     return {
-        "trace": tuple(ops.zeros((batch, n)) for n in (features, *units[:-1])),
-        "events": tuple(ops.zeros((batch, n)) for n in units),
+        "trace": tuple(map(Rest, (features, *units[:-1]))),
+        "events": tuple(map(Rest, units)),
     }
 
 

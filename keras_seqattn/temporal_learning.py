@@ -15,6 +15,7 @@ from keras_seqattn.temporal_bursts import AsCoded
 from keras_seqattn.temporal_bursts import MovingAverage
 from keras_seqattn.temporal_bursts import State
 from keras_seqattn.temporal_bursts import Weights
+from keras_seqattn.temporal_bursts import at_rest
 from keras_seqattn.temporal_bursts import run_steps
 from keras_seqattn.train_step import replicas
 
@@ -58,7 +59,12 @@ class TemporalLearning:
             for number, width in enumerate(self.units[:-1])
         ]
         if self.stateful:
-            self._build_state(input_shape)
+            self._build_state(input_shape[0])
+
+    @property
+    def _rest(self) -> State:
+        features = self.burst_layers[0].kernel.shape[0]
+        return self._rule.rest(features, self.units)
 
     def generate(self, inputs: Any, start: int = 0) -> Any:
         """Run without a teacher, and from a step on by bursts alone.
@@ -96,22 +102,26 @@ class TemporalLearning:
                 f"stateful={self.stateful}"
             )
         if self.built:
-            rest = self._rest(*self._state_sizes)
-            for variable, value in zip(
-                self._state, keras.tree.flatten(rest), strict=True
+            for variable, part in zip(
+                self._state, keras.tree.flatten(self._rest), strict=True
             ):
-                variable.assign(value)
+                variable.assign(part.value * ops.ones_like(variable))
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
         check_targets(y, x, self.units[-1])
+        rows = self._rows(x, y, self._teacher(y, sample_weight))
         rate = ops.cast(self.optimizer.learning_rate, "float32")
         factors = self.learning_rate_multipliers or [1.0] * len(self.units)
+        if self.stateful:
+            state, rows = self._carried_state(x, rows)
+        else:
+            state = at_rest(self._rest, ops.shape(x)[0])
         weights, state, outputs = run_steps(
             self._rule,
             self._weights(),
-            self._current_state(x),
-            self._rows(x, y, self._teacher(y, sample_weight)),
+            state,
+            rows,
             [
                 tuple(
                     rate * factor * float(weight.trainable)
@@ -141,7 +151,7 @@ class TemporalLearning:
     def _run_free(self, parts: Sequence[tuple[Any, dict[str, Any]]]) -> Any:
         """Run from rest over one part of the time after another."""
         inputs = parts[0][0]
-        state = self._rest(ops.shape(inputs)[0], inputs.shape[-1])
+        state = at_rest(self._rest, ops.shape(inputs)[0])
         outputs = []
         for x, options in parts:
             nobody = ops.zeros((*ops.shape(x)[:2], 1), self.variable_dtype)
@@ -187,47 +197,40 @@ class TemporalLearning:
             )
         )
 
-    def _rest(self, batch: Any, features: int) -> State:
-        return self._rule.rest(batch, features, self.units)
-
-    def _build_state(self, input_shape: Any) -> None:
-        self._state_sizes = input_shape[0], input_shape[-1]
-        if input_shape[0] is None:
+    def _build_state(self, batch: int | None) -> None:
+        if batch is None:
             raise ValueError(
                 "`stateful=True` needs a fixed batch size: the state of one "
                 "batch is where the next begins. Call the network on a batch, "
-                "or build it with the whole shape. "
-                f"Received: input_shape={tuple(input_shape)}"
+                "or build it with the whole shape. Received: a batch size of "
+                "None"
             )
-
-        def value(index: int) -> Any:
-            return keras.tree.flatten(self._rest(*self._state_sizes))[index]
-
         self._state = [
             self.add_weight(
-                name=f"state_{index}",
-                shape=part.shape,
-                initializer=lambda shape, dtype=None, index=index: value(index),
+                name=f"state_{number}",
+                shape=(batch, part.width),
+                initializer=keras.initializers.Constant(part.value),
                 trainable=False,
             )
-            for index, part in enumerate(
-                keras.tree.flatten(self._rest(*self._state_sizes))
-            )
+            for number, part in enumerate(keras.tree.flatten(self._rest))
         ]
 
-    def _current_state(self, x: Any) -> State:
-        if not self.stateful:
-            return self._rest(ops.shape(x)[0], x.shape[-1])
-        if x.shape[0] not in (None, self._state_sizes[0]):
+    def _carried_state(
+        self, x: Any, rows: dict[str, Any]
+    ) -> tuple[State, dict[str, Any]]:
+        """The state, and the rows with its batch size in their shape."""
+        batch = self._state[0].shape[0]
+        if x.shape[0] not in (None, batch):
             raise ValueError(
                 "With `stateful=True` every batch must have the same number "
-                f"of sequences, {self._state_sizes[0]}. "
-                f"Received: x.shape={tuple(x.shape)}"
+                f"of sequences, {batch}. Received: x.shape={tuple(x.shape)}"
             )
-        return keras.tree.pack_sequence_as(
-            self._rest(*self._state_sizes),
-            [ops.convert_to_tensor(v) for v in self._state],
-        )
+        state = [ops.convert_to_tensor(variable) for variable in self._state]
+        rows = {
+            name: ops.reshape(row, (-1, batch, row.shape[-1]))
+            for name, row in rows.items()
+        }
+        return keras.tree.pack_sequence_as(self._rest, state), rows
 
 
 def _make_rule(network: Any) -> MovingAverage | AsCoded:

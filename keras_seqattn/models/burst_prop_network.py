@@ -175,8 +175,9 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         feedback_learning_rate: Rate at which feedback learns to regenerate
             the hidden events, in the variants of 2017. Default: 0.
         stateful: Whether a batch of training begins where the one before
-            ended, sequence by sequence, until `reset_state`. Mode
-            `"temporal"`. Default: `False`.
+            ended, sequence by sequence, until `reset_state`. It needs a fixed
+            batch size: `build((batch, None, features))`. Mode `"temporal"`.
+            Default: `False`.
         seed: Integer or `None`, for drawing when there is a teacher.
         **kwargs: `name`, `dtype`, `trainable`, as in every Keras model.
 
@@ -215,6 +216,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     task = ks.tasks.Sinusoids(inputs=20, steps=200)
     x, y = task.sample()
     model = ks.models.BurstPropNetwork([16, 3], mode="temporal", stateful=True)
+    model.build((1, None, 20))
     model.compile(keras.optimizers.SGD(0.1), "mse")
     model.fit(ks.tasks.TaughtChunks(x, y, 100), shuffle=False, verbose=0)
     print(model.predict(x, verbose=0).shape)  # (1, 200, 3)
@@ -418,6 +420,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             The loss and the metrics.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.built:
+            self.build(x.shape)
         if self.mode == "temporal":
             outputs = self._learn_in_time(x, y, sample_weight)
             loss = self.compute_loss(x, y, outputs, sample_weight)
@@ -530,7 +534,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     def _check_mode(self) -> None:
         """Refuse what the other mode has, instead of not doing it."""
         parameters = inspect.signature(BurstPropNetwork.__init__).parameters
-        unused, where = TEMPORAL_ONLY, "mode 'rate'"
+        unused: tuple[str, ...] = TEMPORAL_ONLY
+        where = "mode 'rate'"
         if self.mode == "temporal":
             where = f"mode 'temporal' with variant '{self.variant}'"
             average = self.variant == "moving_average"

@@ -623,11 +623,14 @@ def test_config_round_trip():
     twin = BurstPropNetwork.from_config(config)
     assert json.loads(json.dumps(twin.get_config())) == config
     assert sorted(config) == [
+        "apical_delay",
+        "average_rate",
         "bias_initializer",
         "bias_regularizer",
         "burst_probability",
         "dtype",
         "feedback",
+        "feedback_learning_rate",
         "feedback_stddev",
         "kernel_initializer",
         "kernel_regularizer",
@@ -636,8 +639,13 @@ def test_config_round_trip():
         "name",
         "recurrent",
         "recurrent_learning_rate",
+        "seed",
+        "stateful",
+        "teacher_probability",
+        "teacher_strength",
         "trainable",
         "units",
+        "variant",
         "weight_decay",
     ]
     for layer in twin.burst_layers:
@@ -650,7 +658,8 @@ def test_config_round_trip():
         ({"units": []}, r"`units` must be a list of positive integers.*\[\]"),
         ({"units": 4}, "`units` must be a list of positive integers"),
         ({"units": [4, 0]}, "`units` must be a positive integer"),
-        ({"mode": "temporal"}, r"`mode` must be one of \('rate',\)"),
+        ({"mode": "spikes"}, "`mode` must be one of"),
+        ({"stateful": True}, "`stateful` says nothing in mode 'rate'"),
         ({"feedback": "none"}, "`feedback` must be one of"),
         ({"weight_decay": 1.0}, "`weight_decay` must be a number in"),
         ({"recurrent_learning_rate": -1}, "`recurrent_learning_rate` must be"),
@@ -672,7 +681,7 @@ def test_bad_data():
         model.fit(X, CLASSES, **FIT)
     with pytest.raises(ValueError, match=r"shape \(batch, 3\)"):
         model.fit(X, Y[:, :2], **FIT)
-    with pytest.raises(ValueError, match="one number an example"):
+    with pytest.raises(ValueError, match="one number for each example"):
         model.fit(X, Y, sample_weight=Y, **FIT)
 
 
