@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_seqattn.models import BurstPropNetwork
-from keras_seqattn.models.burst_prop_network import LayerBursts
 
 
 class BurstPropMonitor(keras.callbacks.Callback):
@@ -45,6 +45,13 @@ class BurstPropMonitor(keras.callbacks.Callback):
     much as the others. The output layer's angle is 0 but for rounding, since
     its rule is backprop's. An angle to a vector of zeros is NaN.
 
+    In mode `"temporal"` the network runs over the sequences from rest, with a
+    teacher in the steps that `sample_weight` says and its weights held fixed.
+    Gradients are sums over those steps, with traces in the place of inputs.
+    Backprop's takes one step at a time: it does not go back through the
+    traces. Feedback goes to each hidden layer directly, so the one to layer `n
+    - 1` is compared with the product of all kernels from layer `n` up.
+
     Order matters in `fit(callbacks=[...])`: callbacks see the numbers if they
     come after this one, as `CSVLogger`, `TensorBoard`, or an `EarlyStopping`
     that watches one of them should. Those that change weights, such as
@@ -56,8 +63,12 @@ class BurstPropMonitor(keras.callbacks.Callback):
 
     Args:
         x: `(examples, features)`, what is measured on. A few hundred examples
-            are enough; they are computed at once.
-        y: `(examples, outputs)`, their targets in [0, 1].
+            are enough; they are computed at once. In mode `"temporal"`
+            `(sequences, time, features)`.
+        y: `(examples, outputs)` or `(sequences, time, outputs)`, their targets
+            in [0, 1].
+        sample_weight: In mode `"temporal"`: `(sequences, time)`, above 0 where
+            there is a teacher. Default: in every tenth step.
 
     Attributes:
         baseline: Dictionary of the same numbers before the first epoch of the
@@ -85,9 +96,10 @@ class BurstPropMonitor(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, x: Any, y: Any) -> None:
+    def __init__(self, x: Any, y: Any, sample_weight: Any = None) -> None:
         super().__init__()
         self.x, self.y = np.asarray(x), np.asarray(y)
+        self.sample_weight = sample_weight
         self.baseline: dict[str, float] = {}
 
     def measure(self, model: BurstPropNetwork) -> dict[str, float]:
@@ -96,30 +108,30 @@ class BurstPropMonitor(keras.callbacks.Callback):
         A model that is not built is built for `x`.
         """
         self._check(model)
-        x, y = (
+        x, y, taught = (
             ops.convert_to_tensor(values, dtype=model.variable_dtype)
-            for values in (self.x, self.y)
+            for values in (self.x, self.y, self._taught())
         )
-        bursts = model.bursts(model.event_rates(x, training=False), y)
-        signals = _backprop_signals(model, bursts, y)
+        if model.mode == "temporal":
+            layers = _in_time(model, x, y, taught)
+        else:
+            layers = _at_once(model, x, y)
         found: dict[str, float] = {}
-        for number, (layer, own, signal) in enumerate(
-            zip(model.burst_layers, bursts, signals, strict=True)
-        ):
-            found[f"layer_{number}/angle_to_backprop"] = _angle(
-                layer.kernel_update(own.inputs, own.update),
-                layer.kernel_update(own.inputs, signal),
+        for number, layer in enumerate(layers):
+            name = f"layer_{number}"
+            found[f"{name}/angle_to_backprop"] = _angle(
+                layer.gradient, layer.backprop
             )
             if number:
-                found[f"layer_{number}/angle_to_feedback"] = _angle(
-                    layer.kernel, layer.feedback_kernel
+                found[f"{name}/angle_to_feedback"] = _angle(
+                    layer.forward, layer.feedback
                 )
-            if own.potential is not None:
-                p = layer.hidden_burst_probability(own.potential)
-                found[f"layer_{number}/apical_potential"] = _mean(
-                    ops.abs(own.potential)
+            if layer.potential is not None:
+                p = ops.sigmoid(layer.potential)
+                found[f"{name}/apical_potential"] = _mean(
+                    ops.abs(layer.potential)
                 )
-                found[f"layer_{number}/burst_slope"] = _mean(p * (1 - p))
+                found[f"{name}/burst_slope"] = _mean(p * (1 - p))
         return found
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -140,28 +152,113 @@ class BurstPropMonitor(keras.callbacks.Callback):
         if not model.built:
             # TensorFlow builds a model with its first batch: after this.
             model.build((None, *self.x.shape[1:]))
+        axes, first = "examples", self.x.shape[:1]
+        if model.mode == "temporal":
+            axes, first = "sequences, time", self.x.shape[:2]
         features = model.burst_layers[0].kernel.shape[0]
         outputs = model.units[-1]
         x, y = self.x.shape, self.y.shape
-        if len(x) != 2 or x[1] != features or not x[0] or y != (x[0], outputs):
+        if x != (*first, features) or y != (*first, outputs) or 0 in first:
             raise ValueError(
                 "`x` and `y` of `BurstPropMonitor` must have the shapes "
-                f"(examples, {features}) and (examples, {outputs}) of the "
-                "model's input and output, with at least one example. Make "
+                f"({axes}, {features}) and ({axes}, {outputs}) of the "
+                "model's input and output, and not be empty. Make "
                 "classes one-hot: `keras.utils.to_categorical(y)`. "
                 f"Received: x.shape={x}, y.shape={y}"
             )
+        weight = np.shape(self.sample_weight)
+        if self.sample_weight is not None and weight != first:
+            raise ValueError(
+                "`sample_weight` of `BurstPropMonitor` must have the shape "
+                f"{first}, of `x` without its features. "
+                f"Received: sample_weight.shape={weight}"
+            )
+
+    def _taught(self) -> np.ndarray:
+        if self.sample_weight is None:
+            weight = np.zeros(self.x.shape[:2])
+            weight[:, 9::10] = 1
+        else:
+            weight = np.asarray(self.sample_weight)
+        return weight[..., None] > 0
+
+
+class _Layer(NamedTuple):
+    """What is compared in a layer; `potential` is `None` in the last."""
+
+    gradient: Any
+    backprop: Any
+    forward: Any
+    feedback: Any
+    potential: Any
+
+
+def _at_once(model: BurstPropNetwork, x: Any, y: Any) -> list[_Layer]:
+    bursts = model.bursts(model.event_rates(x, training=False), y)
+    events = [own.events for own in bursts]
+    signals = _backprop_signals(model, events, events[-1] - y)
+    return [
+        _Layer(
+            layer.kernel_update(own.inputs, own.update),
+            layer.kernel_update(own.inputs, signal),
+            layer.kernel,
+            layer.feedback_kernel,
+            own.potential,
+        )
+        for layer, own, signal in zip(
+            model.burst_layers, bursts, signals, strict=True
+        )
+    ]
+
+
+def _in_time(
+    model: BurstPropNetwork, x: Any, y: Any, taught: Any
+) -> list[_Layer]:
+    output, changes, events = model.frozen_run(x, y, taught)
+    error = ops.transpose(taught * y, (1, 0, 2)) - (
+        ops.transpose(taught, (1, 0, 2)) * output
+    )
+    signals = _backprop_signals(model, [*events, output], error)
+    forward: Any = model.burst_layers[-1].kernel
+    ways = [forward]
+    for layer in model.burst_layers[-2:0:-1]:
+        forward = ops.matmul(layer.kernel, forward)
+        ways.append(forward)
+    layers = []
+    for change, signal, way, feedback in zip(
+        changes,
+        signals,
+        [None, *ways[::-1]],
+        [None, *model.feedback_kernels],
+        strict=True,
+    ):
+        layers.append(
+            _Layer(
+                _sum_of_products(change.trace, change.delta),
+                _sum_of_products(change.trace, signal),
+                way,
+                feedback,
+                change.potential,
+            )
+        )
+    return layers
+
+
+def _sum_of_products(trace: Any, delta: Any) -> Any:
+    """A kernel's gradient over all steps and sequences."""
+    trace, delta = (
+        ops.reshape(values, (-1, values.shape[-1])) for values in (trace, delta)
+    )
+    return ops.matmul(ops.transpose(trace), delta)
 
 
 def _backprop_signals(
-    model: BurstPropNetwork, bursts: Sequence[LayerBursts], targets: Any
+    model: BurstPropNetwork, events: Sequence[Any], error: Any
 ) -> list[Any]:
-    """The squared error's derivative by each layer's drive, lowest first."""
-    *_, last = bursts
-    error = last.events - targets
+    """Backprop of an output error to each layer's drive, lowest first."""
     signals = []
-    for layer, own in zip(model.burst_layers[::-1], bursts[::-1], strict=True):
-        signal = error * own.events * (1 - own.events)
+    for layer, e in zip(model.burst_layers[::-1], events[::-1], strict=True):
+        signal = error * e * (1 - e)
         signals.append(signal)
         error = ops.matmul(signal, ops.transpose(layer.kernel))
     return signals[::-1]

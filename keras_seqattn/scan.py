@@ -16,7 +16,7 @@ Tensors = dict[str, Any]
 
 def scan(
     step: Callable[[Any, Any, Tensors, Tensors], tuple[Any, Tensors, Tensors]],
-    carry: tuple[Any, ...],
+    carry: Any,
     inputs: Tensors,
     history: Tensors,
 ) -> tuple[Any, Tensors, Tensors]:
@@ -28,7 +28,7 @@ def scan(
             outputs of this step; and the row that the history grows by.
             `window` holds the newest rows of the history, as many as it
             began with, oldest first.
-        carry: Tuple of tensors.
+        carry: Tensors, in a tuple or another structure.
         inputs: Tensors of shape `(time, ...)`, `time` above 0.
         history: Tensors of shape `(window, ...)`, the rows before the first
             step. It may be empty.

@@ -12,6 +12,7 @@ trace <- (trace + below) / 2        e <- sigmoid(trace W + b)
 import dataclasses
 from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 
 import keras
 from keras import ops
@@ -42,11 +43,14 @@ class Change(NamedTuple):
         trace: `(batch, features)`.
         delta: `(batch, units)`, 0 where nothing is to be learned.
         where: `(batch, 1)`, 1 where something is, else 0.
+        potential: `(batch, units)`, apical potential, whose sigmoid is the
+            burst probability. Hidden layers.
     """
 
     trace: Any
     delta: Any
     where: Any
+    potential: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,31 @@ def at_rest(parts: State, batch: Any) -> State:
     return keras.tree.map_structure(
         lambda part: part.value * ops.ones((batch, part.width)), parts
     )
+
+
+class Rule(Protocol):
+    """How a network learns, one step at a time."""
+
+    def rest(self, features: int, units: list[int]) -> State:
+        """Return the state before the first step, a `Rest` for each part."""
+
+    def step(
+        self, weights: Weights, state: State, x: Any, target: Any, taught: Any
+    ) -> tuple[State, Any, list[Change], tuple[Any, ...]]:
+        """Advance by one step.
+
+        Args:
+            weights: `Weights`.
+            state: The state before.
+            x: `(batch, features)`.
+            target: `(batch, outputs)`.
+            taught: `(batch, 1)`, 1 where there is a teacher, else 0.
+
+        Returns:
+            `(state, output, changes, feedback)`: the output's event rates
+            before any teaching, a `Change` for each layer, and the feedback
+            kernels.
+        """
 
 
 class MovingAverage:
@@ -94,12 +123,12 @@ class MovingAverage:
         self.average_rate = average_rate
 
     def rest(self, features: int, units: list[int]) -> State:
-        """Return the state before the first step, a `Rest` for each part.
+        """Return the state before the first step.
 
         A neuron without input has event rate 1/2, and bursts half the time.
         """
         return {
-            **_rest(features, units),
+            **layers_rest(features, units),
             "event_mean": tuple(Rest(n, 0.5) for n in units[:-1]),
             "burst_mean": tuple(Rest(n, 0.25) for n in units[:-1]),
         }
@@ -107,21 +136,8 @@ class MovingAverage:
     def step(
         self, weights: Weights, state: State, x: Any, target: Any, taught: Any
     ) -> tuple[State, Any, list[Change], tuple[Any, ...]]:
-        """Advance by one step.
-
-        Args:
-            weights: `Weights`.
-            state: What `rest` or the step before returned.
-            x: `(batch, features)`.
-            target: `(batch, outputs)`.
-            taught: `(batch, 1)`, 1 where there is a teacher, else 0.
-
-        Returns:
-            `(state, output, changes, feedback)`: the output's event rates
-            before any teaching, a `Change` for each layer, and the feedback
-            kernels.
-        """
-        trace, events = _events(weights, state, x)
+        """Advance by one step, as a `Rule`."""
+        trace, events = layer_events(weights, state, x)
         *hidden, output = events
         share = ops.where(taught > 0, (target - output) * (1 - output), 0.0)
         excess = self.burst_probability * self.teacher_strength * share
@@ -136,11 +152,13 @@ class MovingAverage:
             trace,
             strict=False,  # the last trace is the output's
         ):
-            p = ops.sigmoid((1 - e) * ops.matmul(bursts, ops.transpose(kernel)))
+            potential = (1 - e) * ops.matmul(bursts, ops.transpose(kernel))
+            p = ops.sigmoid(potential)
             event_mean = event_mean + rate * (e - event_mean)
             burst_mean = burst_mean + rate * (p * e - burst_mean)
             p_mean = burst_mean / ops.maximum(event_mean, 1e-7)
-            changes.append(Change(seen, taught * (p - p_mean) * e, taught))
+            delta = taught * (p - p_mean) * e
+            changes.append(Change(seen, delta, taught, potential))
             event_means.append(event_mean)
             burst_means.append(burst_mean)
         changes.append(Change(trace[-1], excess * output, taught))
@@ -187,7 +205,7 @@ class AsCoded:
         """Return the state before the first step: nothing has been."""
         hidden = tuple(map(Rest, units[:-1]))
         return {
-            **_rest(features, units),
+            **layers_rest(features, units),
             "apical": Rest(units[-1]),
             "probability": hidden,
             "bursts": hidden,
@@ -204,7 +222,7 @@ class AsCoded:
         taught: Any,
         generate: bool = False,
     ) -> tuple[State, Any, list[Change], tuple[Any, ...]]:
-        """Advance by one step, as in `MovingAverage`.
+        """Advance by one step, as a `Rule`.
 
         With `generate`, hidden layers' bursts take the place of their events.
         """
@@ -214,7 +232,7 @@ class AsCoded:
         def opened(start: int, new: Any, before: Any) -> Any:
             return ops.where(time > start, new, before)
 
-        trace, events = _events(weights, state, x)
+        trace, events = layer_events(weights, state, x)
         trace = tuple(map(opened, range(last + 1), trace, state["trace"]))
         *hidden, output = map(opened, range(last + 1), events, old)
         now = opened(last, taught, 0.0)
@@ -231,14 +249,15 @@ class AsCoded:
         for m, (e, kernel) in enumerate(
             zip(hidden, weights.feedback, strict=True)
         ):
-            p = ops.sigmoid(ops.matmul(apical, ops.transpose(kernel)))
+            potential = ops.matmul(apical, ops.transpose(kernel))
+            p = ops.sigmoid(potential)
             p = opened(back, p, state["probability"][m])
             b = p * e
             surprise = self._surprise(
                 e, b - state["bursts"][m], p - state["probability"][m]
             )
             change = where * surprise * old[m] * (1 - old[m])
-            changes.append(Change(trace[m], change, where))
+            changes.append(Change(trace[m], change, where, potential))
             if self.feedback_rate:
                 change, seen = self._feedback_change(
                     e, p, apical, state["apical"]
@@ -279,14 +298,15 @@ class AsCoded:
         return events * change, before
 
 
-def _rest(features: int, units: list[int]) -> State:
+def layers_rest(features: int, units: list[int]) -> State:
+    """The part of a state that every rule has."""
     return {
         "trace": tuple(map(Rest, (features, *units[:-1]))),
         "events": tuple(map(Rest, units)),
     }
 
 
-def _events(
+def layer_events(
     weights: Weights, state: State, x: Any
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Each layer's trace and event rates."""
@@ -307,7 +327,7 @@ Rates = list[tuple[Any, Any]]
 
 
 def run_steps(
-    rule: MovingAverage | AsCoded,
+    rule: Rule,
     weights: Weights,
     state: State,
     rows: dict[str, Any],
@@ -344,6 +364,39 @@ def run_steps(
 
     (weights, state), outputs, _ = scan(step, (weights, state), rows, {})
     return weights, state, outputs["output"]
+
+
+def run_frozen(
+    rule: Rule,
+    weights: Weights,
+    state: State,
+    rows: dict[str, Any],
+) -> tuple[Any, list[Change], list[Any]]:
+    """Repeat a rule's step, and see what would be learned.
+
+    Returns:
+        `(output, changes, events)`: the output's rates, and for each layer a
+        `Change` and the hidden layers' rates, all `(time, batch, ...)`.
+    """
+
+    def step(_: Any, state: Any, row: Any, window: Any) -> Any:
+        state, output, changes, _ = rule.step(weights, state, **row)
+        found = {"output": output}
+        for m, change in enumerate(changes):
+            for name, value in change._asdict().items():
+                if value is not None:
+                    found[f"{name}_{m}"] = value
+        for m, e in enumerate(state["events"][:-1]):
+            found[f"events_{m}"] = e
+        return state, found, {}
+
+    _, found, _ = scan(step, state, rows, {})
+    layers = range(len(weights.kernels))
+    changes = [
+        Change(*(found.get(f"{name}_{m}") for name in Change._fields))
+        for m in layers
+    ]
+    return found["output"], changes, [found[f"events_{m}"] for m in layers[:-1]]
 
 
 def _learned(

@@ -12,10 +12,13 @@ from keras_seqattn.layers.burst_prop_dense import BurstPropDense
 from keras_seqattn.target_checks import check_sample_weight
 from keras_seqattn.target_checks import check_targets
 from keras_seqattn.temporal_bursts import AsCoded
+from keras_seqattn.temporal_bursts import Change
 from keras_seqattn.temporal_bursts import MovingAverage
+from keras_seqattn.temporal_bursts import Rule
 from keras_seqattn.temporal_bursts import State
 from keras_seqattn.temporal_bursts import Weights
 from keras_seqattn.temporal_bursts import at_rest
+from keras_seqattn.temporal_bursts import run_frozen
 from keras_seqattn.temporal_bursts import run_steps
 from keras_seqattn.train_step import replicas
 
@@ -32,7 +35,12 @@ class TemporalLearning:
     feedback_stddev: float
     learning_rate_multipliers: list[float] | None
     weight_decay: float
+    burst_probability: float
     teacher_probability: float
+    teacher_strength: float
+    average_rate: float
+    apical_delay: int
+    feedback_learning_rate: float
     stateful: bool
     seed: int | None
     burst_layers: list[BurstPropDense]
@@ -43,8 +51,17 @@ class TemporalLearning:
     build: Callable[[Any], None]
 
     def _begin_in_time(self) -> None:
-        self._rule = _make_rule(self)
+        self._rule = self._make_rule()
         self._seed_generator = keras.random.SeedGenerator(self.seed)
+
+    def _make_rule(self) -> Rule:
+        if self.variant == "moving_average":
+            return MovingAverage(
+                self.burst_probability, self.teacher_strength, self.average_rate
+            )
+        return AsCoded(
+            self.variant, self.apical_delay, self.feedback_learning_rate
+        )
 
     def _build_in_time(self, input_shape: Any) -> None:
         self.feedback_kernels = [
@@ -106,6 +123,25 @@ class TemporalLearning:
                 self._state, keras.tree.flatten(self._rest), strict=True
             ):
                 variable.assign(part.value * ops.ones_like(variable))
+
+    def frozen_run(
+        self, x: Any, y: Any, taught: Any
+    ) -> tuple[Any, list[Change], list[Any]]:
+        """Run from rest with a teacher, but learn nothing.
+
+        Args:
+            x: `(batch, time, features)`.
+            y: `(batch, time, outputs)`.
+            taught: `(batch, time, 1)`, 1 where there is a teacher, else 0.
+
+        Returns:
+            `(output, changes, events)`, with time first: the output's rates;
+            for each layer its trace, what it would learn from it, and its
+            burst probability; and the hidden layers' event rates.
+        """
+        state = at_rest(self._rest, ops.shape(x)[0])
+        rows = self._rows(x, y, taught)
+        return run_frozen(self._rule, self._weights(), state, rows)
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
@@ -231,18 +267,6 @@ class TemporalLearning:
             for name, row in rows.items()
         }
         return keras.tree.pack_sequence_as(self._rest, state), rows
-
-
-def _make_rule(network: Any) -> MovingAverage | AsCoded:
-    if network.variant == "moving_average":
-        return MovingAverage(
-            network.burst_probability,
-            network.teacher_strength,
-            network.average_rate,
-        )
-    return AsCoded(
-        network.variant, network.apical_delay, network.feedback_learning_rate
-    )
 
 
 def _batch_first(values: Any) -> Any:

@@ -164,8 +164,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             `p - p'`, b the burst rate and p = sigmoid(trace_out Y^T).
         teacher_probability: How often there is a teacher, in (0, 1], when
             `fit` is given no `sample_weight`. Default: 0.05.
-        teacher_strength: `k`, above 0; at most `1 / burst_probability` or
-            burst probabilities could be above 1. Default: 4.
+        teacher_strength: `k`, above 0 and at most 4 and `1 /
+            burst_probability - 1`, so that `p` stays in [0, 1]. Default: 4.
         average_rate: Share of each new value in a moving average, in (0, 1].
             Default: 0.5.
         apical_delay: Steps that feedback takes, in the variants of 2017: 1
@@ -272,7 +272,9 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             learning_rate_multipliers, len(self.units)
         )
         self.weight_decay = check_rate("weight_decay", weight_decay)
-        self.burst_probability = burst_probability
+        self.burst_probability = check_positive_number(
+            "burst_probability", burst_probability
+        )
         self.feedback = feedback
         self.feedback_stddev = feedback_stddev
         self.recurrent = bool(recurrent)
@@ -547,6 +549,14 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                     f"`{name}` says nothing in {where}: leave it at "
                     f"{default!r}. Received: {name}={value!r}"
                 )
+        most = min(4, 1 / self.burst_probability - 1)
+        if self.teacher_strength > most and self.mode == "temporal":
+            raise ValueError(
+                "`teacher_strength` must be at most 4 and at most 1 / "
+                f"burst_probability - 1, here {most:.4g}: a burst probability "
+                "would leave [0, 1]. "
+                f"Received: teacher_strength={self.teacher_strength}"
+            )
         if self.mode == "temporal" and len(self.units) < 2:
             raise ValueError(
                 "`mode='temporal'` needs a hidden layer: `units` of at least "
