@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--data", help="MNIST; default: scikit-learn's digits")
     parser.add_argument("--methods", nargs="+", default=list(rules.METHODS))
     parser.add_argument("--hidden", type=int, nargs="+", default=[100, 100])
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     parser.add_argument("--output", type=pathlib.Path, help="JSON file")

@@ -26,7 +26,7 @@ def compare_learning_rules(
     methods: Iterable[str] = tuple(METHODS),
     search: RateSearch | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    epochs: int = 30,
+    epochs: int = 60,
     batch_size: int = 32,
     momentum: float = 0.9,
     verbose: int = 1,

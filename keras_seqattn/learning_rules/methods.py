@@ -13,6 +13,9 @@ from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 
 _BURST_PROBABILITY = 0.2
 _FEEDBACK_STDDEV = 0.1
+# Of every method, so that none has an advantage. Kolen-Pollack feedback needs
+# it: the difference to the kernel shrinks by it alone.
+_WEIGHT_DECAY = 1e-4
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
@@ -27,6 +30,24 @@ class HalfSumOfSquares(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1) / 2
+
+
+@keras.saving.register_keras_serializable(package="keras_seqattn")
+class Shrink(keras.constraints.Constraint):
+    """Weight decay like `BurstPropNetwork`'s, for a network that has none.
+
+    Args:
+        share: Share of a weight that every step removes.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(self, w: Any) -> Any:
+        return (1 - self.share) * w
+
+    def get_config(self) -> dict[str, float]:
+        return {"share": self.share}
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
@@ -114,6 +135,7 @@ def _burst_network(
         list(units),
         burst_probability=_BURST_PROBABILITY,
         feedback_stddev=_FEEDBACK_STDDEV,
+        weight_decay=_WEIGHT_DECAY,
         **arguments,
     )
 
@@ -121,7 +143,12 @@ def _burst_network(
 def _plain_network(units: Sequence[int]) -> keras.Model:
     return keras.Sequential(
         [
-            BurstPropDense(width, feedback="tied", name=f"layer_{number}")
+            BurstPropDense(
+                width,
+                feedback="tied",
+                kernel_constraint=Shrink(_WEIGHT_DECAY),
+                name=f"layer_{number}",
+            )
             for number, width in enumerate(units)
         ]
     )

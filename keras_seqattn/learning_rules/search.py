@@ -48,8 +48,8 @@ class RateSearch:
     """
 
     trials: int = 24
-    output: tuple[float, float] = (1e-3, 3.0)
-    ratio: tuple[float, float] = (0.25, 64.0)
+    output: tuple[float, float] = (2e-4, 2e-2)
+    ratio: tuple[float, float] = (1.0, 64.0)
     seed: int = 0
 
     def __post_init__(self) -> None:
