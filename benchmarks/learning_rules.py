@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(rules.METHODS))
     parser.add_argument("--hidden", type=int, nargs="+", default=[100, 100])
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     parser.add_argument("--output", type=pathlib.Path, help="JSON file")
     arguments = parser.parse_args()
@@ -50,12 +50,11 @@ def main() -> None:
     seconds = time.time() - start
     print(f"{report.search}\n{report.settings}, images {report.images}")
     for name, result in report.results.items():
-        print(f"{name}: best trials (error, output rate, ratio), in its units")
-        ranking = sorted(result.trials, key=lambda t: (t.error, t.mse))
-        for trial in ranking[:5]:
+        print(f"{name}: validation errors, rate and ratio in its units")
+        for trial in result.trials[:5]:
             print(
-                f"  {100 * trial.error:6.2f} {trial.rates.output:8.4f} "
-                f"{trial.rates.ratio:7.2f}"
+                f"  {[round(100 * error, 2) for error in trial.errors]} "
+                f"{trial.rates.output:.4f} {trial.rates.ratio:.2f}"
             )
         print("  test", [round(100 * e, 2) for e in result.test_errors])
     print(f"\n{report.table()}\n\n{seconds:.0f} s")

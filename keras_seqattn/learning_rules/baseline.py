@@ -18,10 +18,10 @@ def logistic_error(images: LabelledImages) -> float:
     """
     try:
         linear_model = importlib.import_module("sklearn.linear_model")
-    except ImportError as error:
+    except ImportError as missing:
         raise ImportError(
             "Logistic regression needs scikit-learn: pip install scikit-learn"
-        ) from error
+        ) from missing
 
     def error(part: LabelledImages, strength: float) -> float:
         model = linear_model.LogisticRegression(C=strength, max_iter=100)

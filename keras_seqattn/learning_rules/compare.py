@@ -1,9 +1,11 @@
 """The whole comparison: search rates for each rule, train, score."""
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_positive_integer
@@ -15,8 +17,11 @@ from keras_seqattn.learning_rules.methods import METHODS
 from keras_seqattn.learning_rules.report import LearningReport
 from keras_seqattn.learning_rules.report import MethodResult
 from keras_seqattn.learning_rules.report import Trial
+from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
 from keras_seqattn.learning_rules.training import RuleTrainer
+
+_FIRST_SEED = 1_000_000
 
 
 def compare_learning_rules(
@@ -29,12 +34,15 @@ def compare_learning_rules(
     epochs: int = 60,
     batch_size: int = 32,
     momentum: float = 0.9,
+    callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = (
+        lambda name: ()
+    ),
     verbose: int = 1,
 ) -> LearningReport:
     """Train one network by several rules, each with rates of its own.
 
     1. A validation part is cut from the training images. For each method, the
-       same search (as many trials, same ranges in the method's units, same
+       same search (as many trainings, same ranges in the method's units, same
        first weights) is scored on it: by error, among equals by squared error.
     2. With the best rates, each method is trained from each seed on all
        training images, and scored once on the test images.
@@ -46,11 +54,14 @@ def compare_learning_rules(
         images: A `LabelledImages`.
         hidden_units: Widths of the hidden layers.
         methods: Keys of `METHODS`.
-        search: A `RateSearch`. Default: 24 trials.
+        search: A `RateSearch`. Default: `RateSearch()`.
         seeds: Integers, one training each.
         epochs: Positive integer, of each training of both steps.
         batch_size: Positive integer.
         momentum: Number in [0, 1).
+        callbacks: Function of a method's name to the Keras callbacks of each
+            of its last trainings. What they add to an epoch's logs comes into
+            the histories.
         verbose: 0 is silent, 1 shows progress bars.
 
     Returns:
@@ -95,7 +106,11 @@ def compare_learning_rules(
             METHODS[name], images.pixels, units, epochs, batch_size, momentum
         )
         trials = _search(trainer, tuning, search, name, verbose)
-        best = min(trials, key=lambda trial: (trial.error, trial.mse))
+        # Of the finalists: the others have one training to speak for them.
+        best = min(
+            (trial for trial in trials if len(trial.errors) > search.repeats),
+            key=lambda trial: trial.score,
+        )
         histories, errors = [], []
         for seed in seeds:
             histories.append(
@@ -105,6 +120,7 @@ def compare_learning_rules(
                     images.x_train,
                     images.y_train,
                     title=f"{name}, seed {seed}",
+                    callbacks=callbacks(name),
                     verbose=verbose,
                 )
             )
@@ -115,6 +131,7 @@ def compare_learning_rules(
             sgd=trainer.sgd_rates(best.rates),
             test_errors=tuple(errors),
             histories=tuple(histories),
+            model=trainer.model,
         )
     return LearningReport(
         name=images.name,
@@ -139,26 +156,43 @@ def _search(
     name: str,
     verbose: int,
 ) -> list[Trial]:
+    """Try all rates once, then the best ones from other seeds."""
+    total = len(search) + search.repeats * min(search.finalists, len(search))
+    bar = keras.utils.Progbar(total, unit_name="trial", verbose=verbose)
     if verbose:
         print(f"{name}, learning rates", flush=True)
-        bar = keras.utils.Progbar(len(search), unit_name="trial")
-    trials: list[Trial] = []
-    for rates in search:
+
+    def train(rates: Rates, seed: int) -> Trial:
         try:
             history = trainer.fit(
                 rates,
-                0,
+                seed,
                 tuning.x_train,
                 tuning.y_train,
                 (tuning.x_test, tuning.y_test),
                 title=name,
             )
         except ValueError:  # NaN: rates too high, and the trial is lost
-            trials.append(Trial(rates, 1.0, float("inf"), {}))
+            trial = Trial(rates, (1.0,), (np.inf,), ({},))
         else:
             error = trainer.error(tuning.x_test, tuning.y_test)
-            trials.append(Trial(rates, error, history["val_mse"][-1], history))
-        if verbose:
-            best = min(trial.error for trial in trials)
-            bar.update(len(trials), [("best_error", best)])
+            mse = history["val_mse"][-1]
+            trial = Trial(rates, (error,), (mse,), (history,))
+        bar.add(1, [("error", trial.errors[0])])
+        return trial
+
+    # Seeds that no user's training has.
+    first, *others = range(_FIRST_SEED, _FIRST_SEED + 1 + search.repeats)
+    trials = sorted(
+        (train(rates, first) for rates in search),
+        key=lambda trial: trial.score,
+    )
+    for index, trial in enumerate(trials[: search.finalists]):
+        runs = [trial, *(train(trial.rates, seed) for seed in others)]
+        trials[index] = Trial(
+            trial.rates,
+            tuple(run.errors[0] for run in runs),
+            tuple(run.mses[0] for run in runs),
+            tuple(run.histories[0] for run in runs),
+        )
     return trials

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_seqattn.learning_rules.search import Rates
@@ -12,19 +13,35 @@ from keras_seqattn.markdown import markdown_table
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One training of a search.
+    """What one pair of learning rates is worth.
 
     Args:
-        rates: The `Rates` it tried, in the method's units.
-        error: Its error on the validation images, in 0 .. 1.
-        mse: Its mean squared error on them.
-        history: Keras' history, with `val_accuracy` at each epoch.
+        rates: The `Rates`, in the method's units.
+        errors: Error on the validation images, in 0 .. 1, one a seed: several
+            of the finalists, one of the others.
+        mses: Mean squared error on them, one a seed.
+        histories: Keras' histories, with `val_accuracy` at each epoch.
     """
 
     rates: Rates
-    error: float
-    mse: float
-    history: dict[str, list[float]]
+    errors: tuple[float, ...]
+    mses: tuple[float, ...]
+    histories: tuple[dict[str, list[float]], ...]
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """Mean error, and to tell equals apart the mean squared error."""
+        return float(np.mean(self.errors)), float(np.mean(self.mses))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers, for JSON."""
+        return {
+            "rates": self.rates._asdict(),
+            "errors": list(self.errors),
+            # A training that ended in NaN has none.
+            "mses": [mse if np.isfinite(mse) else None for mse in self.mses],
+            "histories": list(self.histories),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +50,13 @@ class MethodResult:
 
     Args:
         trials: The search, a `Trial` each.
-        best: The one whose rates were taken.
+        best: The finalist whose rates were taken.
         sgd: These rates as the optimizer has them: the output layer's
             learning rate, and how much faster each layer learns than the one
             above.
         test_errors: One a seed, in 0 .. 1.
         histories: Keras' history of each seed's training.
+        model: The network, trained from the last seed.
     """
 
     trials: tuple[Trial, ...]
@@ -46,6 +64,7 @@ class MethodResult:
     sgd: Rates
     test_errors: tuple[float, ...]
     histories: tuple[dict[str, list[float]], ...]
+    model: keras.Model
 
     @property
     def error(self) -> float:
@@ -93,7 +112,7 @@ class LearningReport:
                     name,
                     _percent(*result.test_errors),
                     apart,
-                    _percent(result.best.error),
+                    _percent(*result.best.errors),
                     f"{result.sgd.output:.3g}",
                     ratio,
                 ]
@@ -112,19 +131,24 @@ class LearningReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers, for JSON."""
-        found = dataclasses.asdict(self)
-        for result in found["results"].values():
-            for trial in (*result["trials"], result["best"]):
-                trial["rates"] = dict(
-                    zip(Rates._fields, trial["rates"], strict=True)
-                )
-                # A lost trial has none, and JSON knows no infinity.
-                if not np.isfinite(trial["mse"]):
-                    trial["mse"] = None
-            result["sgd"] = dict(
-                zip(Rates._fields, result["sgd"], strict=True)
-            )
-        return found
+        return {
+            "name": self.name,
+            "units": list(self.units),
+            "images": list(self.images),
+            "settings": self.settings,
+            "search": dataclasses.asdict(self.search),
+            "baselines": self.baselines,
+            "results": {
+                name: {
+                    "best": result.best.to_dict(),
+                    "trials": [trial.to_dict() for trial in result.trials],
+                    "sgd": result.sgd._asdict(),
+                    "test_errors": list(result.test_errors),
+                    "histories": list(result.histories),
+                }
+                for name, result in self.results.items()
+            },
+        }
 
 
 def _percent(*errors: float) -> str:

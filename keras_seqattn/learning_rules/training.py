@@ -81,6 +81,7 @@ class RuleTrainer:
         y: np.ndarray,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         title: str = "",
+        callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: int = 0,
     ) -> dict[str, list[float]]:
         """Train from the start of a seed.
@@ -92,6 +93,8 @@ class RuleTrainer:
             y: Their classes, integers.
             validation: The same of other images, to watch.
             title: Above the progress bar.
+            callbacks: Keras callbacks. What they add to an epoch's logs comes
+                into the history.
             verbose: 0 is silent, 1 shows a progress bar.
 
         Returns:
@@ -110,7 +113,7 @@ class RuleTrainer:
             batch_size=self.batch_size,
             validation_data=validation,
             validation_batch_size=1000,
-            callbacks=[_SetRates(self.sgd_rates(rates))],
+            callbacks=[_SetRates(self.sgd_rates(rates)), *callbacks],
             title=title,
             verbose=verbose,
         )
