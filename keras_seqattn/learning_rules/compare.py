@@ -41,9 +41,10 @@ def compare_learning_rules(
 ) -> LearningReport:
     """Train one network by several rules, each with rates of its own.
 
-    1. A validation part is cut from the training images. For each method, the
-       same search (as many trainings, same ranges in the method's units, same
-       first weights) is scored on it: by error, among equals by squared error.
+    1. A validation part is cut from the training images, and each method is
+       given the same search on it: as many trainings, the same ranges in the
+       method's units, the same first weights. The lowest mean error wins, and
+       among equals the lowest squared error.
     2. With the best rates, each method is trained from each seed on all
        training images, and scored once on the test images.
 
