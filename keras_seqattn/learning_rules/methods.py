@@ -95,7 +95,8 @@ class Method:
             descends the gradient of half the sum of squares at rate 1.
         ratio_unit: How much faster than the layer above a layer must learn
             for equal steps, to first order.
-        trains_hidden: Whether hidden layers learn at all.
+        trains_hidden: Whether hidden layers learn at all. If not, only the
+            output layer's rate is searched, with as many trials.
     """
 
     network: Callable[[Sequence[int]], keras.Model]
@@ -178,7 +179,5 @@ METHODS: dict[str, Method] = {
 
 All are sigmoid layers that begin with Glorot's normal kernels, without biases,
 and lose 1e-4 of each kernel in a step. Feedback kernels begin with a standard
-deviation of 0.1, about that of the kernels. The first three learn what
-backpropagation learns as far as feedback and kernels agree; the next two have
-feedback that stays as it was drawn.
+deviation of 0.1, about that of the kernels.
 """
