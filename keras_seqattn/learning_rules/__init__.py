@@ -17,3 +17,15 @@ from keras_seqattn.learning_rules.report import MethodResult as MethodResult
 from keras_seqattn.learning_rules.search import RateSearch as RateSearch
 from keras_seqattn.learning_rules.search import Rates as Rates
 from keras_seqattn.learning_rules.training import RuleTrainer as RuleTrainer
+from keras_seqattn.learning_rules.sequences import (
+    SEQUENCE_METHODS as SEQUENCE_METHODS,
+)
+from keras_seqattn.learning_rules.sequences import (
+    SequenceReport as SequenceReport,
+)
+from keras_seqattn.learning_rules.sequences import (
+    TaughtSequences as TaughtSequences,
+)
+from keras_seqattn.learning_rules.sequences import (
+    compare_on_sequences as compare_on_sequences,
+)

@@ -1,0 +1,164 @@
+"""Learning in time: bursts beside other rules, and the published versions.
+
+Prints the tables of the README. Some minutes on one core with JAX:
+
+    KERAS_BACKEND=jax python benchmarks/sequence_rules.py
+"""
+
+import argparse
+import time
+
+import keras
+import numpy as np
+
+import keras_seqattn as ks
+from benchmarks.timing import medians_in_turn
+from keras_seqattn import learning_rules
+from keras_seqattn.markdown import markdown_table
+from tests.reference.temporal_burst_prop import AsCoded
+from tests.reference.temporal_burst_prop import MovingAverage
+
+SIZES = 500, 200, 3
+PUBLISHED = {
+    "fd8336a, as coded": {"variant": "fd8336a", "apical_delay": 0},
+    "fd8336a, as documented": {"variant": "fd8336a", "apical_delay": 1},
+    "3cd91fb, as documented": {"variant": "3cd91fb", "apical_delay": 1},
+}
+
+
+def sinusoids(seed):
+    task = ks.tasks.Sinusoids(seed=seed)
+    # Nothing is held out: the same sequence, from rest, without a teacher.
+    return learning_rules.TaughtSequences(
+        *task.sample(), *task.sample(), task.reference_levels()
+    )
+
+
+def xor_sequences(seed):
+    task = ks.tasks.XorSequences(seed=seed)
+    train, test = task.sample(50, seed=0), task.sample(100, seed=1)
+    return learning_rules.TaughtSequences(
+        *train, *test, task.reference_levels(train, test)
+    )
+
+
+def published_network(seed, **options):
+    """With the published rates and first weights."""
+    network = ks.models.BurstPropNetwork(
+        SIZES[1:],
+        mode="temporal",
+        stateful=True,
+        learning_rate_multipliers=[500, 1],
+        **options,
+    )
+    network.build((1, None, SIZES[0]))
+    random = np.random.default_rng(seed)
+    for layer in network.burst_layers:
+        layer.kernel.assign(random.uniform(-0.1, 0.1, layer.kernel.shape))
+        layer.bias.assign(np.full(layer.bias.shape, 0.1))
+    (feedback,) = network.feedback_kernels
+    feedback.assign(random.uniform(-10, 10, feedback.shape))
+    network.compile(keras.optimizers.SGD(0.01), "mse", metrics=["mse"])
+    return network
+
+
+def published_table(epochs, seeds):
+    rows = []
+    for name, options in PUBLISHED.items():
+        learning, free = [], []
+        for seed in seeds:
+            data = sinusoids(seed)
+            network = published_network(seed, **options)
+            chunks = ks.tasks.TaughtChunks(*data[:2], 1000, seed=seed)
+            history = network.fit(
+                chunks, epochs=epochs, shuffle=False, verbose=0
+            ).history
+            learning.append(f"{history['mse'][-1]:.4f}")
+            error = network.evaluate(*data[2:4], verbose=0)[1]
+            free.append(f"{error:.4f}")
+        rows.append([name, ", ".join(learning), ", ".join(free)])
+    return markdown_table(
+        [f"MSE after {epochs} epochs", "while learning", "free run"], rows
+    )
+
+
+def speed_table(steps=2000):
+    """Microseconds a step; beside it the reference in NumPy."""
+    x, y = ks.tasks.Sinusoids(steps=steps).sample()
+    teacher = ks.tasks.TaughtChunks(x, y, steps).teacher(0)
+    rows = []
+    for name, options, reference in (
+        ("moving_average", {}, MovingAverage),
+        ("fd8336a", PUBLISHED["fd8336a, as coded"], AsCoded),
+    ):
+        network = published_network(0, **options)
+        twin = reference(
+            [
+                keras.ops.convert_to_numpy(layer.kernel)
+                for layer in network.burst_layers
+            ],
+            [
+                keras.ops.convert_to_numpy(layer.bias)
+                for layer in network.burst_layers
+            ],
+            [
+                keras.ops.convert_to_numpy(kernel)
+                for kernel in network.feedback_kernels
+            ],
+            [5, 0.01],
+        )
+
+        def in_numpy(twin=twin):
+            for t in range(steps):
+                twin.step(x[:, t], y[:, t], teacher[:, t] > 0)
+
+        def in_fit(network=network):
+            network.train_on_batch(x, y, sample_weight=teacher)
+
+        seconds = medians_in_turn({"ours": in_fit, "theirs": in_numpy}, 5)
+        ours, theirs = (1e6 * seconds[who] / steps for who in seconds)
+        rows.append([name, f"{ours:.0f}", f"{theirs:.0f}"])
+    backend = keras.backend.backend()
+    return markdown_table(["µs a step", backend, "NumPy, float64"], rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=("speed", "published", "sinusoids", "xor"),
+        default=["speed", "published", "sinusoids", "xor"],
+    )
+    arguments = parser.parse_args()
+    parts = {
+        "speed": speed_table,
+        "published": lambda: published_table(arguments.epochs, arguments.seeds),
+        "sinusoids": lambda: learning_rules.compare_on_sequences(
+            sinusoids,
+            SIZES[1:-1],
+            epochs=arguments.epochs,
+            seeds=arguments.seeds,
+            verbose=0,
+        ).table(),
+        "xor": lambda: learning_rules.compare_on_sequences(
+            xor_sequences,
+            [100],
+            epochs=arguments.epochs,
+            seeds=arguments.seeds,
+            search=learning_rules.RateSearch(
+                trials=12, output=(0.001, 0.1), ratio=(0.5, 16.0)
+            ),
+            verbose=0,
+        ).table(),
+    }
+    for part in arguments.parts:
+        start = time.time()
+        table = parts[part]()
+        print(f"\n{part}, {time.time() - start:.0f} s\n\n{table}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
