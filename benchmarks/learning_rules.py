@@ -7,7 +7,7 @@ see whether a range was too narrow, and the table.
 
     KERAS_BACKEND=jax python benchmarks/learning_rules.py
     KERAS_BACKEND=jax python benchmarks/learning_rules.py --data mnist_folder \
-        --hidden 200 100 --epochs 15
+        --hidden 200 100 --epochs 10
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--data", help="MNIST; default: scikit-learn's digits")
     parser.add_argument("--methods", nargs="+", default=list(rules.METHODS))
     parser.add_argument("--hidden", type=int, nargs="+", default=[100, 100])
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     parser.add_argument("--output", type=pathlib.Path, help="JSON file")

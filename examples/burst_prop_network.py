@@ -14,7 +14,7 @@ or Keras' `mnist.npz`:
     python examples/burst_prop_network.py
     python examples/burst_prop_network.py --trials 24 --seeds 0 1 2 3 4
     python examples/burst_prop_network.py --data mnist.npz --hidden 200 100 \
-        --epochs 15
+        --epochs 10
 """
 
 import argparse
@@ -45,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--hidden", type=int, nargs="+", default=[100, 100])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--output", default="results/burst_prop_network")
     return parser.parse_args()

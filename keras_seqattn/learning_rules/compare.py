@@ -31,7 +31,7 @@ def compare_learning_rules(
     methods: Iterable[str] = tuple(METHODS),
     search: RateSearch | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    epochs: int = 60,
+    epochs: int = 40,
     batch_size: int = 32,
     momentum: float = 0.9,
     callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = (

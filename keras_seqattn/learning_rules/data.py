@@ -24,7 +24,7 @@ class LabelledImages:
 
     Raises:
         ValueError: Shapes that do not fit each other, pixels out of [0, 1],
-            labels that are no integers from 0 on.
+            labels that are no integers from 0 on, or one class alone.
 
     Example:
     ```python
@@ -70,6 +70,12 @@ class LabelledImages:
             raise ValueError(
                 "`x_train` and `x_test` must have as many pixels. "
                 f"Received: {self.x_train.shape[1]} and {self.x_test.shape[1]}"
+            )
+
+        if self.classes < 2:
+            raise ValueError(
+                "`y_train` and `y_test` must hold at least two classes. "
+                "Received: 0 alone"
             )
 
     @property

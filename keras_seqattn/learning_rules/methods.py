@@ -126,6 +126,9 @@ class Method:
                     layer.kernel.assign(values)
                 elif layer.feedback_kernel is not layer.kernel:
                     layer.feedback_kernel.assign(values)
+        # An output begins at the share of a class. From 1/2 the first steps
+        # push all outputs down together, and some lost a class for good.
+        layers[-1].bias.assign(np.full(units[-1], -np.log(units[-1] - 1)))
         return model
 
 
@@ -177,7 +180,7 @@ METHODS: dict[str, Method] = {
 }
 """By name, in the order of the table.
 
-All are sigmoid layers that begin with Glorot's normal kernels, without biases,
-and lose 1e-4 of each kernel in a step. Feedback kernels begin with a standard
-deviation of 0.1, about that of the kernels.
+All are sigmoid layers that begin with Glorot's normal kernels, and outputs at
+the share of a class. Each step takes 1e-4 of each kernel away. Feedback kernels
+begin with a standard deviation of 0.1, about that of the kernels.
 """

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
@@ -13,7 +14,8 @@ class LayerwiseSGD(keras.optimizers.SGD):
     ratio`, the next one `learning_rate * ratio**2`. With
     `models.BurstPropNetwork` it is what `learning_rate_multipliers=[ratio**2,
     ratio, 1]` is. Here the ratio is a variable, so that a search can change it
-    without compiling anew, and any Keras model can have it.
+    without compiling anew, and any Keras model can have it. Clipping sees
+    gradients with their factors.
 
     Args:
         learning_rate: Number above 0, the output layer's.
@@ -59,13 +61,24 @@ class LayerwiseSGD(keras.optimizers.SGD):
             for variable, layer in zip(variables, layers, strict=True)
         }
 
-    def update_step(
-        self, gradient: Any, variable: Any, learning_rate: Any
-    ) -> None:
-        factor = keras.ops.cast(self.ratio, variable.dtype)
-        for _ in range(self._depths[variable.path]):
-            learning_rate = learning_rate * factor
-        super().update_step(gradient, variable, learning_rate)
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        # A factor of a gradient is one of SGD's learning rate.
+        if not self.built:
+            self.build(trainable_variables)
+        paths = list(self._depths)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+            paths = [variable.path for variable in trainable_variables]
+        scaled = [
+            gradient
+            if gradient is None
+            else gradient
+            * ops.power(
+                ops.cast(self.ratio, gradient.dtype), self._depths[path]
+            )
+            for gradient, path in zip(grads, paths, strict=True)
+        ]
+        super().apply(scaled, trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "ratio": self._first_ratio}

@@ -98,7 +98,7 @@ class LearningReport:
     def table(self) -> str:
         """Return the errors, in percent, as a markdown table."""
         rows = [
-            [name, _percent(error), "", "", "", ""]
+            [name, _percent(error), "", "", "", "", ""]
             for name, error in self.baselines.items()
         ]
         reference = self.results.get("backpropagation")
@@ -111,6 +111,7 @@ class LearningReport:
                 [
                     name,
                     _percent(*result.test_errors),
+                    f"{100 * np.median(result.test_errors):.2f}",
                     apart,
                     _percent(*result.best.errors),
                     f"{result.sgd.output:.3g}",
@@ -121,6 +122,7 @@ class LearningReport:
             [
                 f"{self.name}, {'-'.join(map(str, self.units))}",
                 "test error, %",
+                "median",
                 "minus backpropagation's",
                 "validation error, %",
                 "learning rate",

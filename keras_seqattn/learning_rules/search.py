@@ -55,7 +55,7 @@ class RateSearch:
     trials: int = 20
     finalists: int = 5
     repeats: int = 2
-    output: tuple[float, float] = (2e-4, 2e-2)
+    output: tuple[float, float] = (5e-4, 5e-2)
     ratio: tuple[float, float] = (1.0, 64.0)
     seed: int = 0
 
