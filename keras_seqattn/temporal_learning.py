@@ -105,7 +105,7 @@ class TemporalLearning:
             for variable, part in zip(
                 self._state, keras.tree.flatten(self._rest), strict=True
             ):
-                variable.assign(part.value * ops.ones_like(variable))
+                variable.assign(ops.full(variable.shape, part.value))
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
