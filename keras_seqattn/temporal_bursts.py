@@ -57,10 +57,10 @@ class Rest:
     value: float = 0.0
 
 
-def at_rest(parts: State, batch: Any) -> State:
+def at_rest(parts: State, batch: Any, dtype: str = "float32") -> State:
     """Return a state whose parts are `Rest` as tensors."""
     return keras.tree.map_structure(
-        lambda part: part.value * ops.ones((batch, part.width)), parts
+        lambda part: part.value * ops.ones((batch, part.width), dtype), parts
     )
 
 

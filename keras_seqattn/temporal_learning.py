@@ -38,11 +38,17 @@ class TemporalLearning:
     burst_layers: list[BurstPropDense]
     add_weight: Callable[..., keras.Variable]
     optimizer: Any
+    dtype_policy: keras.dtype_policies.DTypePolicy
     variable_dtype: str
     built: bool
     build: Callable[[Any], None]
 
     def _begin_in_time(self) -> None:
+        # A mixed policy would round inputs and weights of a call, but not
+        # those of training, which Keras does not cast.
+        self.dtype_policy = keras.dtype_policies.DTypePolicy(
+            self.variable_dtype
+        )
         self._rule = _make_rule(self)
         self._seed_generator = keras.random.SeedGenerator(self.seed)
 
@@ -65,6 +71,9 @@ class TemporalLearning:
     def _rest(self) -> State:
         features = self.burst_layers[0].kernel.shape[0]
         return self._rule.rest(features, self.units)
+
+    def _at_rest(self, x: Any) -> State:
+        return at_rest(self._rest, ops.shape(x)[0], self.variable_dtype)
 
     def generate(self, inputs: Any, start: int = 0) -> Any:
         """Run without a teacher, and from a step on by bursts alone.
@@ -111,12 +120,12 @@ class TemporalLearning:
         """Learn in each step, and return the rates before it."""
         check_targets(y, x, self.units[-1])
         rows = self._rows(x, y, self._teacher(y, sample_weight))
-        rate = ops.cast(self.optimizer.learning_rate, "float32")
+        rate = ops.cast(self.optimizer.learning_rate, self.variable_dtype)
         factors = self.learning_rate_multipliers or [1.0] * len(self.units)
         if self.stateful:
             state, rows = self._carried_state(x, rows)
         else:
-            state = at_rest(self._rest, ops.shape(x)[0])
+            state = self._at_rest(x)
         weights, state, outputs = run_steps(
             self._rule,
             self._weights(),
@@ -151,7 +160,7 @@ class TemporalLearning:
     def _run_free(self, parts: Sequence[tuple[Any, dict[str, Any]]]) -> Any:
         """Run from rest over one part of the time after another."""
         inputs = parts[0][0]
-        state = at_rest(self._rest, ops.shape(inputs)[0])
+        state = self._at_rest(inputs)
         outputs = []
         for x, options in parts:
             nobody = ops.zeros((*ops.shape(x)[:2], 1), self.variable_dtype)
@@ -163,7 +172,7 @@ class TemporalLearning:
         return ops.concatenate(outputs, axis=1)
 
     def _rows(self, x: Any, target: Any, taught: Any) -> dict[str, Any]:
-        """Time first, and in float32 whatever the policy is."""
+        """Time first, and as exact as the weights."""
         rows = {"x": x, "target": target, "taught": taught}
         return {
             name: ops.transpose(

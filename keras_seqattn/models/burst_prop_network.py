@@ -113,7 +113,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
 
     In mode `"temporal"` the optimizer is plain SGD, since it acts within a
     batch; the outputs of training are each step's before it learns; and
-    numbers are float32 whatever the policy. `sample_weight`, `(batch, time)`,
+    all is computed in the weights' own type: under a mixed policy float32. `sample_weight`, `(batch, time)`,
     says where there is a teacher: where it is above 0. With the loss `"mse"`,
     Keras multiplies by it and divides by all steps; unweighted `metrics` are
     means over all steps.
