@@ -41,6 +41,8 @@ class TemporalLearning:
     dtype_policy: keras.dtype_policies.DTypePolicy
     variable_dtype: str
     built: bool
+    trainable: bool
+    trainable_variables: list[keras.Variable]
     build: Callable[[Any], None]
 
     def _begin_in_time(self) -> None:
@@ -122,6 +124,11 @@ class TemporalLearning:
         rows = self._rows(x, y, self._teacher(y, sample_weight))
         rate = ops.cast(self.optimizer.learning_rate, self.variable_dtype)
         factors = self.learning_rate_multipliers or [1.0] * len(self.units)
+        trainable = [id(weight) for weight in self.trainable_variables]
+
+        def learns(weight: keras.Variable) -> float:
+            return float(id(weight) in trainable)
+
         if self.stateful:
             state, rows = self._carried_state(x, rows)
         else:
@@ -132,15 +139,20 @@ class TemporalLearning:
             state,
             rows,
             [
-                tuple(
-                    rate * factor * float(weight.trainable)
-                    for weight in (layer.kernel, layer.bias)
+                (
+                    rate * factor * learns(layer.kernel),
+                    rate * factor * learns(layer.bias),
                 )
                 for layer, factor in zip(
                     self.burst_layers, factors, strict=True
                 )
+            ]
+            if self.trainable
+            else None,
+            [
+                self.weight_decay * learns(layer.kernel)
+                for layer in self.burst_layers
             ],
-            self.weight_decay,
         )
         kernels, biases, feedback = self._weight_variables()
         for variable, value in zip(
