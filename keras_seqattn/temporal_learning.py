@@ -101,6 +101,7 @@ class TemporalLearning:
         inputs = ops.convert_to_tensor(inputs, self.variable_dtype)
         if not self.built:
             self.build(inputs.shape)
+        self._check_inputs(inputs)
         parts = [(inputs[:, :start], {}), (inputs[:, start:], GENERATE)]
         return self._run_free([part for part in parts if part[0].shape[1]])
 
@@ -120,6 +121,7 @@ class TemporalLearning:
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
+        self._check_inputs(x)
         check_targets(y, x, self.units[-1])
         rows = self._rows(x, y, self._teacher(y, sample_weight))
         rate = ops.cast(self.optimizer.learning_rate, self.variable_dtype)
@@ -172,6 +174,7 @@ class TemporalLearning:
     def _run_free(self, parts: Sequence[tuple[Any, dict[str, Any]]]) -> Any:
         """Run from rest over one part of the time after another."""
         inputs = parts[0][0]
+        self._check_inputs(inputs)
         state = self._at_rest(inputs)
         outputs = []
         for x, options in parts:
@@ -182,6 +185,20 @@ class TemporalLearning:
             )
             outputs.append(_batch_first(output))
         return ops.concatenate(outputs, axis=1)
+
+    def _check_inputs(self, x: Any) -> None:
+        features = self.burst_layers[0].kernel.shape[0]
+        shape = tuple(x.shape)
+        if (
+            len(shape) != 3
+            or shape[1] == 0
+            or shape[2] not in (None, features)
+        ):
+            raise ValueError(
+                "`BurstPropNetwork` in mode 'temporal', once built, expects "
+                f"inputs of shape (batch, time, {features}) and at least one "
+                f"step. Received: inputs.shape={shape}"
+            )
 
     def _rows(self, x: Any, target: Any, taught: Any) -> dict[str, Any]:
         """Time first, and as exact as the weights."""
