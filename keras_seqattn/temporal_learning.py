@@ -17,6 +17,7 @@ from keras_seqattn.temporal_bursts import State
 from keras_seqattn.temporal_bursts import Weights
 from keras_seqattn.temporal_bursts import at_rest
 from keras_seqattn.temporal_bursts import run_steps
+from keras_seqattn.train_step import ensure_shape
 from keras_seqattn.train_step import replicas
 
 VARIANTS = ("moving_average", "fd8336a", "7df5f65", "3cd91fb")
@@ -213,8 +214,9 @@ class TemporalLearning:
     def _teacher(self, y: Any, sample_weight: Any) -> Any:
         """1 where there is a teacher, `(batch, time, 1)`."""
         if sample_weight is not None:
-            check_sample_weight(sample_weight, 2)
-            return ops.reshape(sample_weight, (*ops.shape(y)[:2], 1)) > 0
+            check_sample_weight(sample_weight, y)
+            weight = ops.cast(sample_weight, self.variable_dtype)
+            return ops.reshape(weight, (*ops.shape(y)[:2], 1)) > 0
         draws = keras.random.uniform(
             (*ops.shape(y)[:2], 1), seed=self._seed_generator
         )
@@ -256,7 +258,7 @@ class TemporalLearning:
     def _carried_state(
         self, x: Any, rows: dict[str, Any]
     ) -> tuple[State, dict[str, Any]]:
-        """The state, and the rows with its batch size in their shape."""
+        """The state, and the rows, of its batch size."""
         batch = self._state[0].shape[0]
         if x.shape[0] not in (None, batch):
             raise ValueError(
@@ -265,7 +267,7 @@ class TemporalLearning:
             )
         state = [ops.convert_to_tensor(variable) for variable in self._state]
         rows = {
-            name: ops.reshape(row, (-1, batch, row.shape[-1]))
+            name: ensure_shape(row, (None, batch, None))
             for name, row in rows.items()
         }
         return keras.tree.pack_sequence_as(self._rest, state), rows

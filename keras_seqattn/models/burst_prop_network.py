@@ -491,7 +491,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     ) -> Any:
         """Return the loss, for people and callbacks to watch."""
         check_targets(y, y_pred)
-        check_sample_weight(sample_weight, len(y_pred.shape) - 1)
+        check_sample_weight(sample_weight, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
