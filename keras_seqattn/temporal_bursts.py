@@ -10,6 +10,7 @@ trace <- (trace + below) / 2        e <- sigmoid(trace W + b)
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
@@ -61,10 +62,10 @@ class Rest:
     value: float = 0.0
 
 
-def at_rest(parts: State, batch: Any) -> State:
+def at_rest(parts: State, batch: Any, dtype: str = "float32") -> State:
     """Return a state whose parts are `Rest` as tensors."""
     return keras.tree.map_structure(
-        lambda part: part.value * ops.ones((batch, part.width)), parts
+        lambda part: part.value * ops.ones((batch, part.width), dtype), parts
     )
 
 
@@ -332,7 +333,7 @@ def run_steps(
     state: State,
     rows: dict[str, Any],
     rates: Rates | None = None,
-    decay: float = 0.0,
+    decay: Sequence[float] = (),
     **options: Any,
 ) -> tuple[Weights, State, Any]:
     """Repeat a rule's step, and learn in each.
@@ -344,7 +345,8 @@ def run_steps(
         rows: `x`, `target` and `taught` as `step` takes them, `(time, ...)`.
         rates: Learning rates of each layer's kernel and bias. `None`: no
             learning.
-        decay: Share of a kernel that is lost in a step in which it learns.
+        decay: Share of each kernel that is lost in a step in which its layer
+            learns.
         **options: Further arguments of `step`.
 
     Returns:
@@ -400,20 +402,24 @@ def run_frozen(
 
 
 def _learned(
-    weights: Weights, changes: list[Change], rates: Rates, decay: float
+    weights: Weights,
+    changes: list[Change],
+    rates: Rates,
+    decay: Sequence[float],
 ) -> tuple[Any, Any]:
     """Kernels and biases after a step, each sequence's changes added up."""
 
     def learn() -> tuple[Any, Any]:
         kernels, biases = [], []
-        for kernel, bias, change, (kernel_rate, bias_rate) in zip(
-            weights.kernels, weights.biases, changes, rates, strict=True
+        for kernel, bias, change, (kernel_rate, bias_rate), lost in zip(
+            weights.kernels, weights.biases, changes, rates, decay, strict=True
         ):
             step = ops.matmul(
                 ops.transpose(change.trace), kernel_rate * change.delta
             )
-            if decay:
-                step = step - decay * ops.max(change.where) * kernel
+            if lost:
+                learned = ops.max(change.where, initial=0)
+                step = step - lost * learned * kernel
             kernels.append(kernel + step)
             biases.append(bias + bias_rate * ops.sum(change.delta, axis=0))
         return tuple(kernels), tuple(biases)

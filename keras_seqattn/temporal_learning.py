@@ -20,6 +20,7 @@ from keras_seqattn.temporal_bursts import Weights
 from keras_seqattn.temporal_bursts import at_rest
 from keras_seqattn.temporal_bursts import run_frozen
 from keras_seqattn.temporal_bursts import run_steps
+from keras_seqattn.train_step import ensure_shape
 from keras_seqattn.train_step import replicas
 
 VARIANTS = ("moving_average", "fd8336a", "7df5f65", "3cd91fb")
@@ -46,11 +47,19 @@ class TemporalLearning:
     burst_layers: list[BurstPropDense]
     add_weight: Callable[..., keras.Variable]
     optimizer: Any
+    dtype_policy: keras.dtype_policies.DTypePolicy
     variable_dtype: str
     built: bool
+    trainable: bool
+    trainable_variables: list[keras.Variable]
     build: Callable[[Any], None]
 
     def _begin_in_time(self) -> None:
+        # A mixed policy would round inputs and weights of a call, but not
+        # those of training, which Keras does not cast.
+        self.dtype_policy = keras.dtype_policies.DTypePolicy(
+            self.variable_dtype
+        )
         self._rule = self._make_rule()
         self._seed_generator = keras.random.SeedGenerator(self.seed)
 
@@ -83,6 +92,9 @@ class TemporalLearning:
         features = self.burst_layers[0].kernel.shape[0]
         return self._rule.rest(features, self.units)
 
+    def _at_rest(self, x: Any) -> State:
+        return at_rest(self._rest, ops.shape(x)[0], self.variable_dtype)
+
     def generate(self, inputs: Any, start: int = 0) -> Any:
         """Run without a teacher, and from a step on by bursts alone.
 
@@ -107,6 +119,7 @@ class TemporalLearning:
         inputs = ops.convert_to_tensor(inputs, self.variable_dtype)
         if not self.built:
             self.build(inputs.shape)
+        self._check_inputs(inputs)
         parts = [(inputs[:, :start], {}), (inputs[:, start:], GENERATE)]
         return self._run_free([part for part in parts if part[0].shape[1]])
 
@@ -122,7 +135,7 @@ class TemporalLearning:
             for variable, part in zip(
                 self._state, keras.tree.flatten(self._rest), strict=True
             ):
-                variable.assign(part.value * ops.ones_like(variable))
+                variable.assign(ops.full(variable.shape, part.value))
 
     def frozen_run(
         self, x: Any, y: Any, taught: Any
@@ -145,29 +158,40 @@ class TemporalLearning:
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
+        self._check_inputs(x)
         check_targets(y, x, self.units[-1])
         rows = self._rows(x, y, self._teacher(y, sample_weight))
-        rate = ops.cast(self.optimizer.learning_rate, "float32")
+        rate = ops.cast(self.optimizer.learning_rate, self.variable_dtype)
         factors = self.learning_rate_multipliers or [1.0] * len(self.units)
+        trainable = [id(weight) for weight in self.trainable_variables]
+
+        def learns(weight: keras.Variable) -> float:
+            return float(id(weight) in trainable)
+
         if self.stateful:
             state, rows = self._carried_state(x, rows)
         else:
-            state = at_rest(self._rest, ops.shape(x)[0])
+            state = self._at_rest(x)
         weights, state, outputs = run_steps(
             self._rule,
             self._weights(),
             state,
             rows,
             [
-                tuple(
-                    rate * factor * float(weight.trainable)
-                    for weight in (layer.kernel, layer.bias)
+                (
+                    rate * factor * learns(layer.kernel),
+                    rate * factor * learns(layer.bias),
                 )
                 for layer, factor in zip(
                     self.burst_layers, factors, strict=True
                 )
+            ]
+            if self.trainable
+            else None,
+            [
+                self.weight_decay * learns(layer.kernel)
+                for layer in self.burst_layers
             ],
-            self.weight_decay,
         )
         kernels, biases, feedback = self._weight_variables()
         for variable, value in zip(
@@ -187,7 +211,8 @@ class TemporalLearning:
     def _run_free(self, parts: Sequence[tuple[Any, dict[str, Any]]]) -> Any:
         """Run from rest over one part of the time after another."""
         inputs = parts[0][0]
-        state = at_rest(self._rest, ops.shape(inputs)[0])
+        self._check_inputs(inputs)
+        state = self._at_rest(inputs)
         outputs = []
         for x, options in parts:
             nobody = ops.zeros((*ops.shape(x)[:2], 1), self.variable_dtype)
@@ -198,8 +223,18 @@ class TemporalLearning:
             outputs.append(_batch_first(output))
         return ops.concatenate(outputs, axis=1)
 
+    def _check_inputs(self, x: Any) -> None:
+        features = self.burst_layers[0].kernel.shape[0]
+        shape = tuple(x.shape)
+        if len(shape) != 3 or shape[1] == 0 or shape[2] not in (None, features):
+            raise ValueError(
+                "`BurstPropNetwork` in mode 'temporal', once built, expects "
+                f"inputs of shape (batch, time, {features}) and at least one "
+                f"step. Received: inputs.shape={shape}"
+            )
+
     def _rows(self, x: Any, target: Any, taught: Any) -> dict[str, Any]:
-        """Time first, and in float32 whatever the policy is."""
+        """Time first, and as exact as the weights."""
         rows = {"x": x, "target": target, "taught": taught}
         return {
             name: ops.transpose(
@@ -211,8 +246,9 @@ class TemporalLearning:
     def _teacher(self, y: Any, sample_weight: Any) -> Any:
         """1 where there is a teacher, `(batch, time, 1)`."""
         if sample_weight is not None:
-            check_sample_weight(sample_weight, 2)
-            return ops.reshape(sample_weight, (*ops.shape(y)[:2], 1)) > 0
+            check_sample_weight(sample_weight, y)
+            weight = ops.cast(sample_weight, self.variable_dtype)
+            return ops.reshape(weight, (*ops.shape(y)[:2], 1)) > 0
         draws = keras.random.uniform(
             (*ops.shape(y)[:2], 1), seed=self._seed_generator
         )
@@ -254,7 +290,7 @@ class TemporalLearning:
     def _carried_state(
         self, x: Any, rows: dict[str, Any]
     ) -> tuple[State, dict[str, Any]]:
-        """The state, and the rows with its batch size in their shape."""
+        """The state, and the rows, of its batch size."""
         batch = self._state[0].shape[0]
         if x.shape[0] not in (None, batch):
             raise ValueError(
@@ -263,7 +299,7 @@ class TemporalLearning:
             )
         state = [ops.convert_to_tensor(variable) for variable in self._state]
         rows = {
-            name: ops.reshape(row, (-1, batch, row.shape[-1]))
+            name: ensure_shape(row, (None, batch, None))
             for name, row in rows.items()
         }
         return keras.tree.pack_sequence_as(self._rest, state), rows
@@ -273,8 +309,10 @@ def _batch_first(values: Any) -> Any:
     return ops.transpose(values, (1, 0, 2))
 
 
-def check_plain_sgd(optimizer: keras.optimizers.Optimizer) -> None:
+def check_plain_sgd(optimizer: keras.optimizers.Optimizer | None) -> None:
     """Raise unless all that an optimizer has is a learning rate."""
+    if optimizer is None:  # to evaluate only
+        return
     plain = keras.optimizers.SGD().get_config()
     config = optimizer.get_config()
     for free in ("learning_rate", "name"):

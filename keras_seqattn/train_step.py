@@ -113,3 +113,16 @@ def replicas() -> int:
     import tensorflow as tf
 
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def ensure_shape(values: Any, shape: tuple[int | None, ...]) -> Any:
+    """Values whose sizes may be unknown before the step runs, as in TensorFlow.
+
+    There they get these sizes, or the step fails. A reshape would not do: it
+    is optimized away, and one sequence then passes for a batch of several.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return values
+    import tensorflow as tf
+
+    return tf.ensure_shape(values, shape)

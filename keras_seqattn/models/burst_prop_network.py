@@ -113,7 +113,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
 
     In mode `"temporal"` the optimizer is plain SGD, since it acts within a
     batch; the outputs of training are each step's before it learns; and
-    numbers are float32 whatever the policy. `sample_weight`, `(batch, time)`,
+    all is computed in the weights' own type: under a mixed policy float32. `sample_weight`, `(batch, time)`,
     says where there is a teacher: where it is above 0. With the loss `"mse"`,
     Keras multiplies by it and divides by all steps; unweighted `metrics` are
     means over all steps.
@@ -493,7 +493,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     ) -> Any:
         """Return the loss, for people and callbacks to watch."""
         check_targets(y, y_pred)
-        check_sample_weight(sample_weight, len(y_pred.shape) - 1)
+        check_sample_weight(sample_weight, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
