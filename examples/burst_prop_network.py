@@ -21,12 +21,16 @@ import argparse
 import json
 import pathlib
 import time
+from typing import Any
 
 import keras
+import matplotlib
 import numpy as np
 
 import keras_seqattn as ks
 from keras_seqattn import learning_rules
+from keras_seqattn import visualization
+from keras_seqattn.callbacks import BurstPropMonitor
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,13 +40,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--task", choices=TASKS, default="digits")
     parser.add_argument("--data", help="MNIST's folder or `.npz` file")
+    parser.add_argument("--methods", nargs="+", help="default: all")
     parser.add_argument(
-        "--methods",
-        nargs="+",
-        choices=learning_rules.METHODS,
-        default=list(learning_rules.METHODS),
+        "--hidden", type=int, nargs="+", help="default: 100 100, in time 200"
     )
-    parser.add_argument("--hidden", type=int, nargs="+", default=[100, 100])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=40)
@@ -73,29 +74,130 @@ def learn_digits(arguments: argparse.Namespace, output: pathlib.Path) -> None:
         if arguments.data
         else learning_rules.load_digits()
     )
+    targets = keras.utils.to_categorical(images.y_train, images.classes)
+
+    def monitor(name: str) -> list[keras.callbacks.Callback]:
+        if name == "backpropagation":
+            return []
+        return [BurstPropMonitor(images.x_train[:300], targets[:300])]
+
     start = time.time()
     report = learning_rules.compare_learning_rules(
         images,
-        arguments.hidden,
-        methods=arguments.methods,
+        arguments.hidden or [100, 100],
+        methods=arguments.methods or learning_rules.METHODS,
         search=learning_rules.RateSearch(arguments.trials),
         seeds=arguments.seeds,
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
+        callbacks=monitor,
     )
-    print(f"\n{time.time() - start:.0f} s.\n\n{report.table()}\n")
-    (output / "digits.json").write_text(
+    finish(
+        report,
+        time.time() - start,
+        metric="accuracy",
+        levels={"chance": 1 - report.baselines["chance"]},
+        x=images.x_test[:100],
+        output=output,
+    )
+
+
+"""
+## In time
+
+A layer reads the one below through a trace. A teacher is there in 5 % of the
+steps, and the weights change in those. Two errors tell how well it went: of
+each step before it learns, and of a free run without a teacher. The first
+flatters: weights that change quickly follow the target for a while.
+"""
+
+
+def sinusoids(seed: int) -> learning_rules.TaughtSequences:
+    task = ks.tasks.Sinusoids(seed=seed)
+    # One sequence, and nothing is held out: can it be memorized?
+    return learning_rules.TaughtSequences(
+        *task.sample(), *task.sample(), task.reference_levels()
+    )
+
+
+def xor_sequences(seed: int) -> learning_rules.TaughtSequences:
+    task = ks.tasks.XorSequences(seed=seed)
+    train, test = task.sample(50, seed=0), task.sample(100, seed=1)
+    return learning_rules.TaughtSequences(
+        *train, *test, task.reference_levels(train, test)
+    )
+
+
+def learn_in_time(arguments: argparse.Namespace, output: pathlib.Path) -> None:
+    draw, rates = {
+        "sinusoids": (sinusoids, (0.02, 1.0)),
+        "xor": (xor_sequences, (0.001, 0.1)),
+    }[arguments.task]
+
+    def monitor(
+        name: str, sequences: learning_rules.TaughtSequences
+    ) -> list[keras.callbacks.Callback]:
+        return [BurstPropMonitor(sequences.x_train[:1], sequences.y_train[:1])]
+
+    start = time.time()
+    report = learning_rules.compare_on_sequences(
+        draw,
+        arguments.hidden or [200],
+        methods=arguments.methods or learning_rules.SEQUENCE_METHODS,
+        search=learning_rules.RateSearch(
+            arguments.trials, output=rates, ratio=(0.5, 16.0)
+        ),
+        seeds=arguments.seeds,
+        epochs=arguments.epochs,
+        callbacks=monitor,
+    )
+    finish(
+        report,
+        time.time() - start,
+        metric="mse",
+        levels={"mean": float(np.mean(report.levels["mean"]))},
+        x=draw(arguments.seeds[0]).x_test[:2, :100],
+        output=output,
+    )
+
+
+"""
+## The figures
+
+The learning curves of all methods, and what the bursts were like: how far what
+they teach a layer is from what backpropagation would, whether the feedback
+weights come to resemble the forward ones, and whether the bursts saturate.
+"""
+
+
+def finish(
+    report: Any,
+    seconds: float,
+    metric: str,
+    levels: dict[str, float],
+    x: np.ndarray,
+    output: pathlib.Path,
+) -> None:
+    print(f"\n{seconds:.0f} s.\n\n{report.table()}\n")
+    (output / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, allow_nan=False)
     )
-    name = (
-        "burstprop" if "burstprop" in report.results else arguments.methods[0]
+    histories = {name: r.histories for name, r in report.results.items()}
+    ax = visualization.plot_learning_by_method(
+        histories, metric, levels, log=metric == "mse"
     )
-    network = report.results[name].model
-    save_network(network, images.x_test[:100], output)
+    ax.figure.savefig(output / "learning.png", dpi=150, bbox_inches="tight")
+    shown = "burstprop" if "burstprop" in histories else next(iter(histories))
+    if "layer_0/angle_to_backprop" in histories[shown][0]:
+        axes = visualization.plot_burst_learning(histories[shown], metric)
+        axes[0].figure.savefig(output / "bursts.png", dpi=150)
+    save_network(report.results[shown].model, x, output)
     print(
         f"\nIn {output}/:\n"
-        "  digits.json           every number, with the learning curves\n"
-        f"  network.keras         {name}: keras.saving.load_model(...)\n"
+        "  learning.png          learning curves of all methods\n"
+        f"  bursts.png            {shown}: angles, potentials, saturation\n"
+        "  report.json           every number, with the learning curves\n"
+        f"  network.keras         {shown}: keras.saving.load_model(...)\n"
         "  network_saved_model/  tf.saved_model.load(...).serve(x)"
     )
 
@@ -128,13 +230,18 @@ def save_network(
     )
 
 
-TASKS = {"digits": learn_digits}
+TASKS = {
+    "digits": learn_digits,
+    "sinusoids": learn_in_time,
+    "xor": learn_in_time,
+}
 
 
 def main() -> None:
     arguments = parse_arguments()
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
+    matplotlib.use("Agg")
     print(f"backend {keras.backend.backend()}")
     TASKS[arguments.task](arguments, output)
 

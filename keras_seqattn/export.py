@@ -81,7 +81,12 @@ def export_saved_model(
                 artifact,
             )
         else:
-            model.export(artifact, format="tf_saved_model", verbose=False)
+            model.export(
+                artifact,
+                format="tf_saved_model",
+                verbose=False,
+                input_signature=_input_specs(model),
+            )
         # np.max, not max: NaN must not get lost.
         difference = float(
             np.max(
@@ -103,6 +108,25 @@ def export_saved_model(
     return difference
 
 
+def _input_specs(model: keras.Model) -> list[keras.layers.InputSpec]:
+    """The model's inputs with a free batch axis.
+
+    A model that is a class has no inputs, but was built for a shape.
+    """
+    inputs = getattr(model, "inputs", None)
+    if inputs is None:
+        shape = model.get_build_config()["input_shape"]
+        inputs = [keras.KerasTensor(shape, model.input_dtype)]
+    return [
+        keras.layers.InputSpec(
+            shape=(None, *tensor.shape[1:]),
+            dtype=tensor.dtype,
+            name=getattr(tensor, "name", None),
+        )
+        for tensor in inputs
+    ]
+
+
 def _difference(
     model: keras.Model,
     artifact: pathlib.Path,
@@ -111,7 +135,7 @@ def _difference(
 ) -> float:
     rng = np.random.default_rng(batch)
     inputs = []
-    for tensor in model.inputs:
+    for tensor in _input_specs(model):
         shape = (batch, *(size or FREE_AXIS for size in tensor.shape[1:]))
         dtype = keras.backend.standardize_dtype(tensor.dtype)
         # A boolean or an integer needs both of its values tried.

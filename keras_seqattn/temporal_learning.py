@@ -24,6 +24,17 @@ from keras_seqattn.train_step import ensure_shape
 from keras_seqattn.train_step import replicas
 
 VARIANTS = ("moving_average", "fd8336a", "7df5f65", "3cd91fb")
+OPTIMIZER_OPTIONS = (
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "use_ema",
+    "loss_scale_factor",
+    "gradient_accumulation_steps",
+)
 GENERATE = {"generate": True}
 
 
@@ -158,6 +169,7 @@ class TemporalLearning:
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
+        _check_plain_sgd(self.optimizer)
         self._check_inputs(x)
         check_targets(y, x, self.units[-1])
         rows = self._rows(x, y, self._teacher(y, sample_weight))
@@ -309,21 +321,20 @@ def _batch_first(values: Any) -> Any:
     return ops.transpose(values, (1, 0, 2))
 
 
-def check_plain_sgd(optimizer: keras.optimizers.Optimizer | None) -> None:
+def _check_plain_sgd(optimizer: keras.optimizers.Optimizer) -> None:
     """Raise unless all that an optimizer has is a learning rate."""
-    if optimizer is None:  # to evaluate only
-        return
-    plain = keras.optimizers.SGD().get_config()
-    config = optimizer.get_config()
-    for free in ("learning_rate", "name"):
-        plain[free] = config.get(free)
-    if config != plain:
+    more = {
+        name: value
+        for name in OPTIMIZER_OPTIONS
+        if (value := getattr(optimizer, name, None))
+    }
+    if type(optimizer) is not keras.optimizers.SGD or more:
         raise ValueError(
             "In mode 'temporal' the network learns within a batch, step by "
             "step, so it must be compiled with plain "
             "`keras.optimizers.SGD(learning_rate)`: no momentum, decay, "
             "clipping, averaging, accumulation or loss scaling. "
-            f"Received: optimizer={optimizer.__class__.__name__}, {config}"
+            f"Received: optimizer={optimizer.__class__.__name__} with {more}"
         )
     if replicas() > 1:
         raise ValueError(

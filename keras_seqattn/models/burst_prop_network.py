@@ -22,7 +22,6 @@ from keras_seqattn.target_checks import check_sample_weight
 from keras_seqattn.target_checks import check_targets
 from keras_seqattn.temporal_learning import VARIANTS
 from keras_seqattn.temporal_learning import TemporalLearning
-from keras_seqattn.temporal_learning import check_plain_sgd
 from keras_seqattn.train_step import apply_gradients
 from keras_seqattn.train_step import penalty_gradient
 from keras_seqattn.train_step import replicas
@@ -112,11 +111,11 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     depends on the batch size.
 
     In mode `"temporal"` the optimizer is plain SGD, since it acts within a
-    batch; the outputs of training are each step's before it learns; and
-    all is computed in the weights' own type: under a mixed policy float32. `sample_weight`, `(batch, time)`,
-    says where there is a teacher: where it is above 0. With the loss `"mse"`,
-    Keras multiplies by it and divides by all steps; unweighted `metrics` are
-    means over all steps.
+    batch; the outputs of training are each step's before it learns; and all is
+    computed in the weights' own type, under a mixed policy in float32.
+    `sample_weight`, `(batch, time)`, says where there is a teacher: where it is
+    above 0. With the loss `"mse"`, Keras multiplies by it and divides by all
+    steps; unweighted `metrics` are means over all steps.
 
     To read how it learns, begin at `learn`, one batch of `fit`:
     `event_rates` go up, `bursts` come down, `gradients` go to the optimizer.
@@ -476,12 +475,6 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                 # Replicas' values are averaged, but their changes should add.
                 rate = replicas() * self.recurrent_learning_rate
                 layer.recurrent_kernel.assign_add(rate * change)
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As in every Keras model; in time with plain SGD alone."""
-        super().compile(*args, **kwargs)
-        if self.mode == "temporal":
-            check_plain_sgd(self.optimizer)
 
     def compute_loss(
         self,
