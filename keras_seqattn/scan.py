@@ -83,6 +83,23 @@ def read_rows(tensor: Any, start: Any, count: int) -> Any:
     return tensor[start : start + count]
 
 
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors as one program, where the backend has such.
+
+    Called eagerly, JAX compiles a loop anew each time, and TensorFlow runs it
+    one operation after another.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    return function
+
+
 # --- JAX: lax.scan. The history is written in place.
 
 

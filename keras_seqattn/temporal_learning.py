@@ -1,5 +1,6 @@
 """How a `BurstPropNetwork` learns in time, step by step within a batch."""
 
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from keras import ops
 
 from keras_seqattn.argument_checks import check_non_negative_integer
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
+from keras_seqattn.scan import compiled
 from keras_seqattn.target_checks import check_sample_weight
 from keras_seqattn.target_checks import check_targets
 from keras_seqattn.temporal_bursts import AsCoded
@@ -72,6 +74,7 @@ class TemporalLearning:
             self.variable_dtype
         )
         self._rule = self._make_rule()
+        self._run_frozen = compiled(functools.partial(run_frozen, self._rule))
         self._seed_generator = keras.random.SeedGenerator(self.seed)
 
     def _make_rule(self) -> Rule:
@@ -165,7 +168,7 @@ class TemporalLearning:
         """
         state = at_rest(self._rest, ops.shape(x)[0])
         rows = self._rows(x, y, taught)
-        return run_frozen(self._rule, self._weights(), state, rows)
+        return self._run_frozen(self._weights(), state, rows)
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
