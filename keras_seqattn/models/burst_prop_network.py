@@ -481,6 +481,12 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         if self.mode == "temporal":
             check_plain_sgd(self.optimizer)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """What `load_model` calls, and Keras skips for an own `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def compute_loss(
         self,
         x: Any = None,
