@@ -22,6 +22,7 @@ from keras_seqattn.target_checks import check_sample_weight
 from keras_seqattn.target_checks import check_targets
 from keras_seqattn.temporal_learning import VARIANTS
 from keras_seqattn.temporal_learning import TemporalLearning
+from keras_seqattn.temporal_learning import check_plain_sgd
 from keras_seqattn.train_step import apply_gradients
 from keras_seqattn.train_step import penalty_gradient
 from keras_seqattn.train_step import replicas
@@ -111,11 +112,11 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     depends on the batch size.
 
     In mode `"temporal"` the optimizer is plain SGD, since it acts within a
-    batch; the outputs of training are each step's before it learns; and all is
-    computed in the weights' own type, under a mixed policy in float32.
-    `sample_weight`, `(batch, time)`, says where there is a teacher: where it is
-    above 0. With the loss `"mse"`, Keras multiplies by it and divides by all
-    steps; unweighted `metrics` are means over all steps.
+    batch; the outputs of training are each step's before it learns; and
+    all is computed in the weights' own type, float32 under a mixed policy.
+    `sample_weight`, `(batch, time)`, says where there is a teacher: where it
+    is above 0. With the loss `"mse"`, Keras multiplies by it and divides by
+    all steps; unweighted `metrics` are means over all steps.
 
     To read how it learns, begin at `learn`, one batch of `fit`:
     `event_rates` go up, `bursts` come down, `gradients` go to the optimizer.
@@ -475,6 +476,30 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                 # Replicas' values are averaged, but their changes should add.
                 rate = replicas() * self.recurrent_learning_rate
                 layer.recurrent_kernel.assign_add(rate * change)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As in every Keras model; in time with plain SGD alone."""
+        super().compile(*args, **kwargs)
+        if self.mode == "temporal":
+            check_plain_sgd(self.optimizer)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """What `load_model` calls, and Keras skips for an own `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def save_own_variables(self, store: Any) -> None:
+        """In time also where the stream is that draws the teacher."""
+        super().save_own_variables(store)
+        if self.mode == "temporal":
+            store["seed"] = self._seed_generator.state
+
+    def load_own_variables(self, store: Any) -> None:
+        if self.mode == "temporal":
+            self._seed_generator.state.assign(store["seed"])
+            store = {name: store[name] for name in store if name != "seed"}
+        super().load_own_variables(store)
 
     def compute_loss(
         self,

@@ -8,6 +8,8 @@ import numpy as np
 from keras_seqattn.models import BurstPropNetwork
 from tests.backend import to_numpy
 from tests.reference.burst_prop import Trainer
+from tests.reference.temporal_burst_prop import AsCoded
+from tests.reference.temporal_burst_prop import MovingAverage
 
 SIZES = [5, 6, 4, 3]
 RATES = [0.5, 0.4, 0.3]
@@ -121,3 +123,110 @@ def difference(model, trainer):
     """Largest absolute difference of any weight."""
     pairs = zip(weights(model), reference_weights(trainer), strict=True)
     return max(np.abs(a - b).max() for a, b in pairs)
+
+
+# Mode "temporal": three sequences, each with its own teacher on a third of
+# the steps. Where there is none the target is NaN: nobody may read it.
+
+TEMPORAL_SIZES = [4, 6, 5, 2]
+TEMPORAL_RATES = [0.5, 0.4, 0.2]
+STEPS = 60
+_rng = np.random.default_rng(8)
+SEQUENCES = _rng.uniform(size=(3, STEPS, 4)).astype("float32")
+TARGETS = _rng.uniform(size=(3, STEPS, 2)).astype("float32")
+TAUGHT = _rng.uniform(size=(3, STEPS)) < 1 / 3
+TAUGHT_TARGETS = np.where(TAUGHT[..., None], TARGETS, np.float32(np.nan))
+TEACHER = TAUGHT.astype("float32")
+
+
+def temporal_reference(
+    variant="moving_average",
+    apical_delay=1,
+    feedback_learning_rate=0.0,
+    weight_decay=0.0,
+    batch=3,
+    **numbers,
+):
+    """The float64 network, from the arguments of the model."""
+    rng = np.random.default_rng(9)
+    shapes = list(itertools.pairwise(TEMPORAL_SIZES))
+    weights = (
+        [rng.normal(size=shape) for shape in shapes],
+        [0.3 * rng.normal(size=units) for _, units in shapes],
+        [rng.normal(size=(n, TEMPORAL_SIZES[-1])) for n in TEMPORAL_SIZES[1:3]],
+        TEMPORAL_RATES,
+    )
+    common = {"batch": batch, "decay": weight_decay}
+    if variant == "moving_average":
+        return MovingAverage(*weights, **common, **numbers)
+    return AsCoded(
+        *weights,
+        variant=variant,
+        apical_delay=apical_delay,
+        feedback_rate=feedback_learning_rate,
+        **common,
+    )
+
+
+def temporal_network(
+    reference, metrics=(), batch=None, compile_arguments=(), **arguments
+):
+    """A compiled network with the weights and rates of a reference."""
+    rates = reference.rates
+    model = BurstPropNetwork(
+        reference.units,
+        mode="temporal",
+        learning_rate_multipliers=[rate / rates[0] for rate in rates],
+        **arguments,
+    )
+    model.build((batch, None, len(reference.W[0])))
+    set_temporal_weights(model, reference)
+    model.compile(
+        keras.optimizers.SGD(float(rates[0])),
+        "mse",
+        metrics=list(metrics),
+        **dict(compile_arguments),
+    )
+    return model
+
+
+def set_temporal_weights(model, reference):
+    for variable, value in zip(
+        _temporal_variables(model),
+        [*reference.W, *reference.b, *reference.Y],
+        strict=True,
+    ):
+        variable.assign(value)
+
+
+def run_temporal(reference, x=SEQUENCES, y=TARGETS, taught=None, **options):
+    """The output's rates in each step, `(batch, time, outputs)`."""
+    return np.stack(
+        [
+            reference.step(
+                x[:, t],
+                y[:, t],
+                None if taught is None else taught[:, t],
+                **options,
+            )
+            for t in range(x.shape[1])
+        ],
+        axis=1,
+    )
+
+
+def temporal_difference(model, reference):
+    """Largest absolute difference of any weight."""
+    expected = [*reference.W, *reference.b, *reference.Y]
+    found = to_numpy(_temporal_variables(model))
+    pairs = zip(found, expected, strict=True)
+    return max(np.abs(a - b).max() for a, b in pairs)
+
+
+def _temporal_variables(model):
+    layers = model.burst_layers
+    return [
+        *(layer.kernel for layer in layers),
+        *(layer.bias for layer in layers),
+        *model.feedback_kernels,
+    ]

@@ -61,11 +61,15 @@ def zeros(batch, widths):
 
 
 class Network:
-    """Weights, and how a layer runs and learns. `rates`: one a layer."""
+    """Weights, and how a layer runs and learns. `rates`: one a layer.
 
-    def __init__(self, kernels, biases, feedback, rates, batch=1):
+    `decay`: share of its kernel that a layer loses in each step in which it
+    learns for any sequence.
+    """
+
+    def __init__(self, kernels, biases, feedback, rates, batch=1, decay=0.0):
         self.W, self.b, self.Y = map(copies, (kernels, biases, feedback))
-        self.rates = rates
+        self.rates, self.decay = rates, decay
         self.reset(batch)
 
     def reset(self, batch):
@@ -82,7 +86,8 @@ class Network:
         if not where.any():
             return
         delta = self.rates[m] * delta * where[:, None]
-        self.W[m] = self.W[m] + self.trace[m].T @ delta
+        lost = self.decay * self.W[m]
+        self.W[m] = self.W[m] + self.trace[m].T @ delta - lost
         self.b[m] = self.b[m] + delta.sum(0)
 
 
@@ -91,11 +96,11 @@ class MovingAverage(Network):
 
     def __init__(
         self, kernels, biases, feedback, rates, burst_probability=0.2,
-        teacher_strength=4.0, average_rate=0.5, batch=1,
+        teacher_strength=4.0, average_rate=0.5, batch=1, decay=0.0,
     ):  # fmt: skip
         self.p0, self.strength = burst_probability, teacher_strength
         self.average_rate = average_rate
-        super().__init__(kernels, biases, feedback, rates, batch)
+        super().__init__(kernels, biases, feedback, rates, batch, decay)
 
     def reset(self, batch):
         super().reset(batch)
@@ -139,11 +144,11 @@ class AsCoded(Network):
 
     def __init__(
         self, kernels, biases, feedback, rates, variant="fd8336a",
-        apical_delay=0, feedback_rate=0.0, batch=1,
+        apical_delay=0, feedback_rate=0.0, batch=1, decay=0.0,
     ):  # fmt: skip
         self.variant = variant
         self.apical_delay, self.feedback_rate = apical_delay, feedback_rate
-        super().__init__(kernels, biases, feedback, rates, batch)
+        super().__init__(kernels, biases, feedback, rates, batch, decay)
 
     def reset(self, batch):
         super().reset(batch)

@@ -1,0 +1,373 @@
+"""What `BurstPropNetwork(mode="temporal")` computes, against float64.
+
+How it behaves as a Keras model: test_burst_prop_network_temporal_fit.py.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_seqattn.models import BurstPropNetwork
+from keras_seqattn.scan import scan
+from keras_seqattn.tasks import Sinusoids
+from keras_seqattn.tasks import TaughtChunks
+from keras_seqattn.temporal_bursts import at_rest
+from tests.backend import compiled
+from tests.backend import to_numpy
+from tests.models.burst_prop_cases import SEQUENCES
+from tests.models.burst_prop_cases import STEPS
+from tests.models.burst_prop_cases import TARGETS
+from tests.models.burst_prop_cases import TAUGHT
+from tests.models.burst_prop_cases import TAUGHT_TARGETS
+from tests.models.burst_prop_cases import TEACHER
+from tests.models.burst_prop_cases import run_temporal
+from tests.models.burst_prop_cases import temporal_difference
+from tests.models.burst_prop_cases import temporal_network
+from tests.models.burst_prop_cases import temporal_reference
+from tests.reference.temporal_burst_prop import sigmoid
+from tests.reference.test_temporal_burst_prop import FINAL
+from tests.reference.test_temporal_burst_prop import golden_inputs
+from tests.reference.test_temporal_burst_prop import golden_network
+
+FIT = {"batch_size": 3, "shuffle": False, "verbose": 0}
+
+
+class KeepOutputs(keras.metrics.Metric):
+    """Keeps what the network said in each step of the last batch."""
+
+    def __init__(self, shape):
+        super().__init__(name="kept")
+        self.outputs = self.add_variable(shape, "zeros", name="outputs")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.outputs.assign(y_pred)
+
+    def result(self):
+        return ops.mean(self.outputs)
+
+
+def assert_near(found, expected, tolerance=1e-5):
+    np.testing.assert_allclose(
+        to_numpy(found), expected, rtol=0, atol=tolerance
+    )
+
+
+# The published numbers.
+
+
+@pytest.mark.parametrize("variant, feedback_rate", FINAL)
+def test_golden_run(variant, feedback_rate):
+    kept = KeepOutputs((1, 12, 2))
+    reference = golden_network(variant=variant, feedback_rate=feedback_rate)
+    model = temporal_network(
+        reference,
+        [kept],
+        variant=variant,
+        apical_delay=0,
+        feedback_learning_rate=feedback_rate,
+    )
+    rows = [golden_inputs(t) for t in range(12)]
+    x, y, taught = (np.stack(part, axis=1) for part in zip(*rows, strict=True))
+    model.fit(x, y, sample_weight=taught.astype("float32"), **FIT)
+    (w0, w1), (b0, b1) = (
+        [to_numpy(getattr(layer, name)) for layer in model.burst_layers]
+        for name in ("kernel", "bias")
+    )
+    found = [w0[:, 0], b0, w1[:, 0], b1]
+    found.append(to_numpy(model.feedback_kernels[0])[0])
+    found.append([w0.sum(), w1.sum()])
+    for value, expected in zip(
+        found, FINAL[variant, feedback_rate], strict=True
+    ):
+        assert_near(value, expected)
+    if (variant, feedback_rate) == ("fd8336a", 0):
+        # Steps without a teacher, as it changes what is published as e1.
+        outputs = to_numpy(kept.outputs)[0]
+        assert_near(outputs[4], [0.447166, 0.588445])
+        assert_near(outputs[6], [0.441384, 0.586237])
+        assert_near(outputs[11], [0.425885, 0.594743])
+
+
+# Every rule against float64: 60 steps of three sequences, two hidden layers.
+
+CONFIGURATIONS = {
+    "default": {},
+    "numbers": {
+        "burst_probability": 0.4,
+        "teacher_strength": 2.0,
+        "average_rate": 0.1,
+        "weight_decay": 0.01,
+    },
+    "fd8336a": {"variant": "fd8336a", "feedback_learning_rate": 0.05},
+    "fd8336a as coded": {"variant": "fd8336a", "apical_delay": 0},
+    "7df5f65": {"variant": "7df5f65", "weight_decay": 0.01},
+    "7df5f65 as coded": {
+        "variant": "7df5f65",
+        "apical_delay": 0,
+        "feedback_learning_rate": 0.05,
+    },
+    "3cd91fb": {"variant": "3cd91fb"},
+    "3cd91fb as coded": {
+        "variant": "3cd91fb",
+        "apical_delay": 0,
+        "feedback_learning_rate": 0.05,
+        "weight_decay": 0.01,
+    },
+}
+REFERENCE_NAMES = {
+    "burst_probability",
+    "teacher_strength",
+    "average_rate",
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_60_steps_equal_float64(name):
+    """In what it says, what it learns, and what it then does by itself."""
+    arguments = CONFIGURATIONS[name]
+    reference = temporal_reference(**arguments)
+    kept = KeepOutputs(TARGETS.shape)
+    model = temporal_network(reference, [kept], **arguments)
+    model.fit(SEQUENCES, TAUGHT_TARGETS, sample_weight=TEACHER, **FIT)
+    start = temporal_reference()
+    assert temporal_difference(model, start) > 0.1
+    outputs = run_temporal(reference, taught=TAUGHT)
+    assert temporal_difference(model, reference) < 1e-5
+    assert_near(kept.outputs, outputs)
+
+    # In the reference learning of feedback would go on without a teacher.
+    reference.feedback_rate = 0.0
+    reference.reset(3)
+    free = run_temporal(reference)
+    assert np.abs(free - outputs).max() > 0.01
+    assert_near(model(SEQUENCES), free)
+    if "variant" in arguments:
+        reference.reset(3)
+        first = run_temporal(reference, SEQUENCES[:, :20])
+        rest = run_temporal(reference, SEQUENCES[:, 20:], generate=True)
+        expected = np.concatenate([first, rest], axis=1)
+        assert np.abs(expected - free).max() > 0.01
+        assert_near(model.generate(SEQUENCES, start=20), expected)
+
+
+def test_where_generation_begins():
+    reference = temporal_reference("3cd91fb")
+    model = temporal_network(reference, variant="3cd91fb")
+    x = SEQUENCES[:, :9]
+    free = run_temporal(reference, x)
+    assert_near(model.generate(x, start=9), free)
+    assert_near(model.generate(x, start=50), free)
+    reference.reset(3)
+    assert_near(model.generate(x), run_temporal(reference, x, generate=True))
+    unbuilt = BurstPropNetwork([3, 2], mode="temporal", variant="3cd91fb")
+    assert tuple(unbuilt.generate(x).shape) == (3, 9, 2)
+
+
+def test_frozen_weights_stay_and_the_others_learn():
+    """They do not decay either."""
+    reference = temporal_reference(weight_decay=0.02)
+    start = temporal_reference()
+    model = temporal_network(reference, weight_decay=0.02)
+    model.burst_layers[0].kernel.trainable = False
+    model.burst_layers[1].trainable = False
+    model.burst_layers[2].bias.trainable = False
+    model.fit(SEQUENCES, TARGETS, sample_weight=TEACHER, **FIT)
+    for t in range(STEPS):
+        reference.step(SEQUENCES[:, t], TARGETS[:, t], TAUGHT[:, t])
+        reference.W[:2], reference.b[1:] = start.W[:2], start.b[1:]
+    assert temporal_difference(model, reference) < 1e-5
+    assert np.abs(reference.b[0] - start.b[0]).max() > 0.01
+    assert np.abs(reference.W[2] - start.W[2]).max() > 0.01
+
+
+@pytest.mark.parametrize("when", ["made", "compiled"])
+def test_a_frozen_model_does_not_learn(when):
+    start = temporal_reference()
+    arguments = {"variant": "3cd91fb", "feedback_learning_rate": 0.1}
+    model = temporal_network(start, trainable=when != "made", **arguments)
+    model.trainable = False
+    model.fit(SEQUENCES, TARGETS, sample_weight=TEACHER, **FIT)
+    assert temporal_difference(model, start) < 1e-7
+
+
+def test_nan_is_seen():
+    """Of an input from its step on; and in all that learns from it."""
+    model = temporal_network(temporal_reference())
+    x = SEQUENCES.copy()
+    x[1, 10, 2] = np.nan
+    outputs = to_numpy(model(x))
+    # Its event rates need two steps to the output, and never recover.
+    assert np.isnan(outputs[1, 12:]).all()
+    assert np.isfinite(outputs[1, :12]).all()
+    assert np.isfinite(outputs[[0, 2]]).all()
+    loss = model.train_on_batch(x, TARGETS, TEACHER)
+    assert np.isnan(float(loss))
+    for layer in model.burst_layers:
+        assert np.isnan(to_numpy(layer.kernel)).any()
+
+
+def test_padding():
+    """Behind a sequence and without a teacher, it changes nothing."""
+    reference = temporal_reference(batch=1)
+    model = temporal_network(reference)
+    x = np.concatenate([SEQUENCES[:1, :20], np.full((1, 5, 4), 9.0)], axis=1)
+    y = np.concatenate([TARGETS[:1, :20], np.full((1, 5, 2), np.nan)], axis=1)
+    teacher = np.concatenate([TEACHER[:1, :20], np.zeros((1, 5))], axis=1)
+    free = run_temporal(reference, x[:, :20])
+    assert_near(model(x)[:, :20], free)
+    reference.reset(1)
+    run_temporal(reference, x[:, :20], y, TAUGHT[:1])
+    model.fit(x, y, sample_weight=teacher, **FIT)
+    assert temporal_difference(model, reference) < 1e-5
+
+
+@pytest.mark.parametrize("batch, time", [(0, 4), (1, 1)])
+def test_small_inputs(batch, time):
+    """No sequence teaches nothing; one step is too early for the output."""
+    start = temporal_reference()
+    model = temporal_network(start, weight_decay=0.1)
+    x, y = SEQUENCES[:batch, :time], TARGETS[:batch, :time]
+    assert tuple(model(x).shape) == y.shape
+    model.train_on_batch(x, y, TEACHER[:batch, :time] * 0)
+    assert temporal_difference(model, start) < 1e-7
+
+
+@pytest.mark.parametrize(
+    "policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float64"]
+)
+def test_precision_is_that_of_the_weights(policy):
+    """So a mixed policy, which rounds less than that, changes nothing."""
+    reference = temporal_reference()
+    model = temporal_network(reference, dtype=policy)
+    exact = policy != "bfloat16"
+    tolerance = 1e-5 if exact else 0.05
+    free = run_temporal(reference)
+    assert_near(ops.cast(model(SEQUENCES), "float32"), free, tolerance)
+    model.fit(SEQUENCES, TARGETS, sample_weight=TEACHER, **FIT)
+    reference.reset(3)
+    run_temporal(reference, taught=TAUGHT)
+    if exact:
+        assert temporal_difference(model, reference) < 1e-5
+    expected = "float32" if policy.startswith("mixed") else policy
+    assert {v.dtype for v in model.trainable_variables} == {expected}
+
+
+# What hidden neurons learn from.
+
+
+@functools.cache
+def small_task():
+    return Sinusoids(inputs=20, targets=3, steps=300, seed=1).sample()
+
+
+def cosine(found, meant):
+    return (found * meant).sum(-1) / (
+        np.linalg.norm(found, axis=-1) * np.linalg.norm(meant, axis=-1)
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, low, high",
+    [
+        ({"variant": "fd8336a", "apical_delay": 0}, -1, -0.8),
+        ({"variant": "fd8336a", "apical_delay": 1}, 0.95, 1),
+        ({}, 0.9, 1),
+    ],
+    ids=["as coded", "as documented", "moving average"],
+)
+def test_a_hidden_neuron_sees_what_was_meant(arguments, low, high):
+    """Its change of burst probability, beside the teacher's share of it.
+
+    sigmoid'(u) Y (y - e), with the output's slope in the rule of 2021; means
+    over the teachings of one sequence.
+    """
+    x, y = small_task()
+    rng = np.random.default_rng(3)
+    taught = (rng.random((300, 1, 1)) < 0.05).astype("float32")
+    taught[:20] = 0
+    model = BurstPropNetwork([30, 3], mode="temporal", **arguments)
+    model.build((None, None, 20))
+    kernel = rng.normal(size=(30, 3))
+    model.feedback_kernels[0].assign(kernel)
+    for layer in model.burst_layers:
+        layer.kernel.assign(0.3 * rng.normal(size=layer.kernel.shape))
+    rule, weights = model._rule, model._weights()
+
+    def step(_, carry, row, window):
+        (state,) = carry
+        state, output, _, _ = rule.step(weights, state, **row)
+        found = {"output": output, "e": state["events"][0]}
+        if arguments:
+            found["p"] = state["probability"][0]
+        else:
+            found |= {n: state[n][0] for n in ("event_mean", "burst_mean")}
+        return (state,), found, {}
+
+    rows = {"x": x, "target": y}
+    rows = {n: v.transpose(1, 0, 2) for n, v in rows.items()}
+    rows = {**rows, "taught": taught}
+
+    def run():
+        state = at_rest(rule.rest(20, [30, 3]), 1)
+        tensors = {n: ops.convert_to_tensor(v) for n, v in rows.items()}
+        return scan(step, (state,), tensors, {})[1]
+
+    found = {n: v[:, 0] for n, v in to_numpy(compiled(run)()).items()}
+    when = np.flatnonzero(taught)
+    when = when[when < 299]
+    assert len(when) > 8
+    error = y[0] - found["output"]
+    if arguments:
+        p = found["p"]
+        change = p[when + 1] - p[when]
+        slope = p[when] * (1 - p[when])
+        sent = error[when]
+    else:
+        e, output = found["e"][when], found["output"][when]
+        sent = error[when] * output * (1 - output)
+        p_mean = (found["burst_mean"] / found["event_mean"])[when]
+        bursts = 0.2 * output + 0.8 * sent
+        p = sigmoid((1 - e) * (bursts @ kernel.T))
+        change, slope = p - p_mean, p * (1 - p) * (1 - e)
+    mean = cosine(change, slope * (sent @ kernel.T)).mean()
+    assert low < mean < high
+
+
+def test_it_learns():
+    """A curve, with a teacher on a fifth of the steps; three seeds."""
+    task = Sinusoids(inputs=20, targets=2, steps=200)
+    x, y = task.sample()
+    model = learner()
+    before = None
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        for layer in model.burst_layers:
+            layer.kernel.assign(0.2 * rng.normal(size=layer.kernel.shape))
+            layer.bias.assign(np.zeros(layer.units))
+        model.feedback_kernels[0].assign(rng.normal(size=(30, 2)))
+        model.reset_state()
+        before = to_numpy(model.trainable_variables)
+        chunks = TaughtChunks(x, y, 200, teacher_probability=0.2, seed=seed)
+        model.fit(chunks, epochs=60, shuffle=False, verbose=0)
+        free = model.predict(x, verbose=0)
+        error = np.mean((free - y)[:, 20:] ** 2)
+        print(seed, error, task.reference_levels())
+        assert error < task.reference_levels()["mean"] / 2
+        for old, new in zip(before, model.trainable_variables, strict=True):
+            assert np.abs(to_numpy(new) - old).max() > 1e-3
+
+
+@functools.cache
+def learner():
+    model = BurstPropNetwork(
+        [30, 2],
+        mode="temporal",
+        stateful=True,
+        learning_rate_multipliers=[1, 1],
+    )
+    model.build((1, None, 20))
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    return model
