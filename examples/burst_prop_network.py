@@ -87,17 +87,13 @@ def learn_digits(arguments: argparse.Namespace, output: pathlib.Path) -> None:
     (output / "digits.json").write_text(
         json.dumps(report.to_dict(), indent=1, allow_nan=False)
     )
-    name = (
-        "burstprop" if "burstprop" in report.results else arguments.methods[0]
-    )
-    network = report.results[name].model
-    save_network(network, images.x_test[:100], output)
     print(
-        f"\nIn {output}/:\n"
-        "  digits.json           every number, with the learning curves\n"
-        f"  network.keras         {name}: keras.saving.load_model(...)\n"
-        "  network_saved_model/  tf.saved_model.load(...).serve(x)"
+        f"In {output}/:\n"
+        "  digits.json           every number, with the learning curves"
     )
+    if "burstprop" in report.results:
+        network = report.results["burstprop"].model
+        save_network(network, images.x_test[:100], output)
 
 
 """
@@ -123,6 +119,8 @@ def save_network(
         network, output / "network_saved_model"
     )
     print(
+        "  network.keras         keras.saving.load_model(...)\n"
+        "  network_saved_model/  tf.saved_model.load(...).serve(x)\n"
         "The SavedModel, reloaded in a fresh process, differs by at most "
         f"{difference:.1e}."
     )
