@@ -115,8 +115,11 @@ def save_network(
         rtol=1e-5,
         atol=1e-5,
     )
+    # In a functional model: on torch the export reads a file, and of a class
+    # like this Keras exports only what was called since.
+    pixels = keras.Input(x.shape[1:])
     difference = ks.export.export_saved_model(
-        network, output / "network_saved_model"
+        keras.Model(pixels, network(pixels)), output / "network_saved_model"
     )
     print(
         "  network.keras         keras.saving.load_model(...)\n"

@@ -130,8 +130,6 @@ class RuleTrainer:
         A file of it holds no `LayerwiseSGD`.
         """
         model = self.method.build(self.units, self.pixels)
-        # Keras exports nothing that was never called.
-        model(np.zeros((1, self.pixels), "float32"))
         model.set_weights(self.model.get_weights())
         return model
 
