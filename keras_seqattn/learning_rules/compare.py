@@ -80,7 +80,7 @@ def compare_learning_rules(
         rules.load_digits(),
         hidden_units=[20],
         methods=["backpropagation", "burstprop"],
-        search=rules.RateSearch(trials=2),
+        search=rules.RateSearch(trials=1, repeats=0),
         seeds=[0],
         epochs=1,
         verbose=0,
@@ -132,7 +132,7 @@ def compare_learning_rules(
             sgd=trainer.sgd_rates(best.rates),
             test_errors=tuple(errors),
             histories=tuple(histories),
-            model=trainer.model,
+            model=trainer.trained_model(),
         )
     return LearningReport(
         name=images.name,

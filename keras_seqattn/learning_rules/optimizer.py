@@ -35,8 +35,9 @@ class LayerwiseSGD(keras.optimizers.SGD):
     model.build(x.shape)
     before = model.get_weights()
     model.train_on_batch(x, y)
-    print([float(abs(b - a).max()) > 0 for a, b in
-           zip(before, model.get_weights())])  # [False, False, True, True]
+    pairs = zip(before, model.get_weights(), strict=True)
+    print([bool(abs(new - old).max() > 0) for old, new in pairs])
+    # [False, False, True, True]
     ```
     """
 

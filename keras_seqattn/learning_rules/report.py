@@ -56,7 +56,7 @@ class MethodResult:
             above.
         test_errors: One a seed, in 0 .. 1.
         histories: Keras' history of each seed's training.
-        model: The network, trained from the last seed.
+        model: The network, trained from the last seed, not compiled.
     """
 
     trials: tuple[Trial, ...]

@@ -48,7 +48,7 @@ class RateSearch:
 
     tried = list(RateSearch(trials=3))
     print([f"{rates.output:.4f}" for rates in tried])
-    # ['0.0046', '0.0002', '0.0032']
+    # ['0.0115', '0.0005', '0.0081']
     ```
     """
 

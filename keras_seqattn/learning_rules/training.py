@@ -49,7 +49,8 @@ class RuleTrainer:
         momentum: float = 0.9,
     ) -> None:
         self.method = method
-        self.classes = units[-1]
+        self.pixels = pixels
+        self.units = list(units)
         self.epochs = epochs
         self.batch_size = batch_size
         self._network = SeededModel(
@@ -123,8 +124,17 @@ class RuleTrainer:
         outputs = self.model.predict(x, batch_size=1000, verbose=0)
         return float(np.mean(outputs.argmax(axis=-1) != y))
 
+    def trained_model(self) -> keras.Model:
+        """Return a copy of the network as it is now, not compiled.
+
+        A file of it holds no `LayerwiseSGD`.
+        """
+        model = self.method.build(self.units, self.pixels)
+        model.set_weights(self.model.get_weights())
+        return model
+
     def _targets(self, y: np.ndarray) -> np.ndarray:
-        return keras.utils.to_categorical(y, self.classes).astype("float32")
+        return keras.utils.to_categorical(y, self.units[-1]).astype("float32")
 
 
 class _SetRates(keras.callbacks.Callback):

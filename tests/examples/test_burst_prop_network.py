@@ -35,7 +35,7 @@ def test_digits(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "| digits, 8x8, 64-5-10 | test error, % |" in done.stdout
+    assert "| digits, 8x8, 64-5-10 | test error, % | median |" in done.stdout
     assert "differs by at most" in done.stdout
     assert (output / "network_saved_model").is_dir()
     numbers = check(output, 64)
@@ -49,7 +49,7 @@ def test_mnist_file(tmp_path, monkeypatch):
     x = random.integers(256, size=(50, 3, 4))
     np.savez(file, x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
     arguments = [
-        *("--data", str(file), "--methods", "feedback alignment"),
+        *("--data", str(file), "--methods", "burstprop"),
         *("--output", str(tmp_path)),
     ]
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *QUICK, *arguments])
