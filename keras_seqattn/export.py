@@ -81,12 +81,7 @@ def export_saved_model(
                 artifact,
             )
         else:
-            model.export(
-                artifact,
-                format="tf_saved_model",
-                verbose=False,
-                input_signature=_input_specs(model),
-            )
+            _export(model, artifact)
         # np.max, not max: NaN must not get lost.
         difference = float(
             np.max(
@@ -106,6 +101,15 @@ def export_saved_model(
             path.rename(scratch / "replaced")
         artifact.rename(path)
     return difference
+
+
+def _export(model: keras.Model, artifact: str | pathlib.Path) -> None:
+    model.export(
+        artifact,
+        format="tf_saved_model",
+        verbose=False,
+        input_signature=_input_specs(model),
+    )
 
 
 def _input_specs(model: keras.Model) -> list[keras.layers.InputSpec]:
@@ -189,6 +193,4 @@ def _run(what: str, *arguments: str | pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    keras.saving.load_model(sys.argv[1]).export(
-        sys.argv[2], format="tf_saved_model", verbose=False
-    )
+    _export(keras.saving.load_model(sys.argv[1]), sys.argv[2])
