@@ -332,7 +332,8 @@ def check_plain_sgd(optimizer: keras.optimizers.Optimizer | None) -> None:
         for name in OPTIMIZER_OPTIONS
         if (value := getattr(optimizer, name, None))
     }
-    if type(optimizer) is not keras.optimizers.SGD or more:
+    # By name: each backend has a subclass of the same name.
+    if optimizer.__class__.__name__ != "SGD" or more:
         raise ValueError(
             "In mode 'temporal' the network learns within a batch, step by "
             "step, so it must be compiled with plain "
