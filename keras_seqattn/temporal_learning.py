@@ -190,11 +190,7 @@ class TemporalLearning:
     def _check_inputs(self, x: Any) -> None:
         features = self.burst_layers[0].kernel.shape[0]
         shape = tuple(x.shape)
-        if (
-            len(shape) != 3
-            or shape[1] == 0
-            or shape[2] not in (None, features)
-        ):
+        if len(shape) != 3 or shape[1] == 0 or shape[2] not in (None, features):
             raise ValueError(
                 "`BurstPropNetwork` in mode 'temporal', once built, expects "
                 f"inputs of shape (batch, time, {features}) and at least one "

@@ -113,10 +113,10 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
 
     In mode `"temporal"` the optimizer is plain SGD, since it acts within a
     batch; the outputs of training are each step's before it learns; and
-    all is computed in the weights' own type: under a mixed policy float32. `sample_weight`, `(batch, time)`,
-    says where there is a teacher: where it is above 0. With the loss `"mse"`,
-    Keras multiplies by it and divides by all steps; unweighted `metrics` are
-    means over all steps.
+    all is computed in the weights' own type, float32 under a mixed policy.
+    `sample_weight`, `(batch, time)`, says where there is a teacher: where it
+    is above 0. With the loss `"mse"`, Keras multiplies by it and divides by
+    all steps; unweighted `metrics` are means over all steps.
 
     To read how it learns, begin at `learn`, one batch of `fit`:
     `event_rates` go up, `bursts` come down, `gradients` go to the optimizer.
@@ -486,6 +486,18 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def save_own_variables(self, store: Any) -> None:
+        """In time also where the stream is that draws the teacher."""
+        super().save_own_variables(store)
+        if self.mode == "temporal":
+            store["seed"] = self._seed_generator.state
+
+    def load_own_variables(self, store: Any) -> None:
+        if self.mode == "temporal":
+            store = {name: store[name] for name in list(store.keys())}
+            self._seed_generator.state.assign(store.pop("seed"))
+        super().load_own_variables(store)
 
     def compute_loss(
         self,
