@@ -497,8 +497,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
 
     def load_own_variables(self, store: Any) -> None:
         if self.mode == "temporal":
-            self._seed_generator.state.assign(store["seed"])
-            store = {name: store[name] for name in store if name != "seed"}
+            store = {name: store[name] for name in list(store.keys())}
+            self._seed_generator.state.assign(store.pop("seed"))
         super().load_own_variables(store)
 
     def compute_loss(

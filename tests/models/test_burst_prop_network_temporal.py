@@ -3,8 +3,6 @@
 How it behaves as a Keras model: test_burst_prop_network_temporal_fit.py.
 """
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -13,8 +11,8 @@ from keras import ops
 from keras_seqattn.models import BurstPropNetwork
 from keras_seqattn.scan import scan
 from keras_seqattn.tasks import Sinusoids
-from keras_seqattn.tasks import TaughtChunks
 from keras_seqattn.temporal_bursts import at_rest
+from tests.backend import BACKEND
 from tests.backend import compiled
 from tests.backend import to_numpy
 from tests.models.burst_prop_cases import SEQUENCES
@@ -101,26 +99,15 @@ CONFIGURATIONS = {
         "average_rate": 0.1,
         "weight_decay": 0.01,
     },
+    # The published runs have the other delay.
     "fd8336a": {"variant": "fd8336a", "feedback_learning_rate": 0.05},
-    "fd8336a as coded": {"variant": "fd8336a", "apical_delay": 0},
     "7df5f65": {"variant": "7df5f65", "weight_decay": 0.01},
-    "7df5f65 as coded": {
-        "variant": "7df5f65",
-        "apical_delay": 0,
-        "feedback_learning_rate": 0.05,
-    },
-    "3cd91fb": {"variant": "3cd91fb"},
-    "3cd91fb as coded": {
+    "3cd91fb": {
         "variant": "3cd91fb",
-        "apical_delay": 0,
         "feedback_learning_rate": 0.05,
         "weight_decay": 0.01,
     },
-}
-REFERENCE_NAMES = {
-    "burst_probability",
-    "teacher_strength",
-    "average_rate",
+    "as coded": {"variant": "3cd91fb", "apical_delay": 0},
 }
 
 
@@ -138,13 +125,14 @@ def test_60_steps_equal_float64(name):
     assert temporal_difference(model, reference) < 1e-5
     assert_near(kept.outputs, outputs)
 
-    # In the reference learning of feedback would go on without a teacher.
-    reference.feedback_rate = 0.0
-    reference.reset(3)
-    free = run_temporal(reference)
-    assert np.abs(free - outputs).max() > 0.01
-    assert_near(model(SEQUENCES), free)
-    if "variant" in arguments:
+    if name in ("default", "3cd91fb"):
+        # In the reference learning of feedback would go on.
+        reference.feedback_rate = 0.0
+        reference.reset(3)
+        free = run_temporal(reference)
+        assert np.abs(free - outputs).max() > 0.01
+        assert_near(model(SEQUENCES), free)
+    if name == "3cd91fb":
         reference.reset(3)
         first = run_temporal(reference, SEQUENCES[:, :20])
         rest = run_temporal(reference, SEQUENCES[:, 20:], generate=True)
@@ -157,9 +145,7 @@ def test_where_generation_begins():
     reference = temporal_reference("3cd91fb")
     model = temporal_network(reference, variant="3cd91fb")
     x = SEQUENCES[:, :9]
-    free = run_temporal(reference, x)
-    assert_near(model.generate(x, start=9), free)
-    assert_near(model.generate(x, start=50), free)
+    assert_near(model.generate(x, start=50), run_temporal(reference, x))
     reference.reset(3)
     assert_near(model.generate(x), run_temporal(reference, x, generate=True))
     unbuilt = BurstPropNetwork([3, 2], mode="temporal", variant="3cd91fb")
@@ -189,7 +175,8 @@ def test_a_frozen_model_does_not_learn(when):
     arguments = {"variant": "3cd91fb", "feedback_learning_rate": 0.1}
     model = temporal_network(start, trainable=when != "made", **arguments)
     model.trainable = False
-    model.fit(SEQUENCES, TARGETS, sample_weight=TEACHER, **FIT)
+    x, y = SEQUENCES[:, :10], TARGETS[:, :10]
+    model.fit(x, y, sample_weight=np.ones((3, 10)), **FIT)
     assert temporal_difference(model, start) < 1e-7
 
 
@@ -239,26 +226,29 @@ def test_small_inputs(batch, time):
     "policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float64"]
 )
 def test_precision_is_that_of_the_weights(policy):
-    """So a mixed policy, which rounds less than that, changes nothing."""
+    """So a mixed policy, whose weights are float32, changes nothing."""
+    kept = "float32" if policy.startswith("mixed") else policy
+    if kept == "float64" and BACKEND == "jax":
+        pytest.skip("no float64 without JAX's own switch")
     reference = temporal_reference()
     model = temporal_network(reference, dtype=policy)
-    exact = policy != "bfloat16"
-    tolerance = 1e-5 if exact else 0.05
-    free = run_temporal(reference)
-    assert_near(ops.cast(model(SEQUENCES), "float32"), free, tolerance)
-    model.fit(SEQUENCES, TARGETS, sample_weight=TEACHER, **FIT)
+    x, y = SEQUENCES[:, :10], TARGETS[:, :10]
+    outputs = model(x)
+    assert keras.backend.standardize_dtype(outputs.dtype) == kept
+    tolerance = 0.05 if kept == "bfloat16" else 1e-5
+    assert_near(
+        ops.cast(outputs, "float32"), run_temporal(reference, x), tolerance
+    )
+    model.fit(x, y, sample_weight=TEACHER[:, :10], **FIT)
     reference.reset(3)
-    run_temporal(reference, taught=TAUGHT)
-    if exact:
-        assert temporal_difference(model, reference) < 1e-5
-    expected = "float32" if policy.startswith("mixed") else policy
-    assert {v.dtype for v in model.trainable_variables} == {expected}
+    run_temporal(reference, x, y, TAUGHT[:, :10])
+    assert temporal_difference(model, reference) < tolerance
+    assert {v.dtype for v in model.trainable_variables} == {kept}
 
 
 # What hidden neurons learn from.
 
 
-@functools.cache
 def small_task():
     return Sinusoids(inputs=20, targets=3, steps=300, seed=1).sample()
 
@@ -337,37 +327,26 @@ def test_a_hidden_neuron_sees_what_was_meant(arguments, low, high):
 
 
 def test_it_learns():
-    """A curve, with a teacher on a fifth of the steps; three seeds."""
-    task = Sinusoids(inputs=20, targets=2, steps=200)
-    x, y = task.sample()
-    model = learner()
-    before = None
+    """Slow curves, cut into eight sequences; three seeds."""
+    task = Sinusoids(inputs=20, targets=2, steps=400)
+    x, y = (part.reshape(8, 50, -1) for part in task.sample())
+    model = BurstPropNetwork(
+        [20, 2], mode="temporal", learning_rate_multipliers=[3, 1]
+    )
+    model.build((None, None, 20))
+    model.compile(keras.optimizers.SGD(1.0), "mse")
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        for layer in model.burst_layers:
-            layer.kernel.assign(0.2 * rng.normal(size=layer.kernel.shape))
+        for layer, scale in zip(model.burst_layers, (0.5, 0.3), strict=True):
+            layer.kernel.assign(scale * rng.normal(size=layer.kernel.shape))
             layer.bias.assign(np.zeros(layer.units))
-        model.feedback_kernels[0].assign(rng.normal(size=(30, 2)))
-        model.reset_state()
+        model.feedback_kernels[0].assign(rng.normal(size=(20, 2)))
         before = to_numpy(model.trainable_variables)
-        chunks = TaughtChunks(x, y, 200, teacher_probability=0.2, seed=seed)
-        model.fit(chunks, epochs=60, shuffle=False, verbose=0)
-        free = model.predict(x, verbose=0)
-        error = np.mean((free - y)[:, 20:] ** 2)
-        print(seed, error, task.reference_levels())
-        assert error < task.reference_levels()["mean"] / 2
+        teachers = (rng.random((40, 8, 50)) < 0.3).astype("float32")
+        batches = ((x, y, teacher) for teacher in teachers)
+        model.fit(batches, steps_per_epoch=40, shuffle=False, verbose=0)
         for old, new in zip(before, model.trainable_variables, strict=True):
-            assert np.abs(to_numpy(new) - old).max() > 1e-3
-
-
-@functools.cache
-def learner():
-    model = BurstPropNetwork(
-        [30, 2],
-        mode="temporal",
-        stateful=True,
-        learning_rate_multipliers=[1, 1],
-    )
-    model.build((1, None, 20))
-    model.compile(keras.optimizers.SGD(1.0), "mse")
-    return model
+            assert (np.abs(to_numpy(new) - old) > 1e-4).all()
+        # The first steps of a sequence are those of a network at rest.
+        error = (model.predict(x, verbose=0) - y)[:, 5:]
+        assert np.mean(error**2) < task.reference_levels()["mean"] / 2, seed
