@@ -172,6 +172,7 @@ class TemporalLearning:
 
     def _learn_in_time(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Learn in each step, and return the rates before it."""
+        check_one_replica()  # compiled outside the strategy's scope
         self._check_inputs(x)
         check_targets(y, x, self.units[-1])
         rows = self._rows(x, y, self._teacher(y, sample_weight))
@@ -341,6 +342,10 @@ def check_plain_sgd(optimizer: keras.optimizers.Optimizer | None) -> None:
             "clipping, averaging, accumulation or loss scaling. "
             f"Received: optimizer={optimizer.__class__.__name__} with {more}"
         )
+
+
+def check_one_replica() -> None:
+    """Raise under a strategy that spreads a batch over several devices."""
     if replicas() > 1:
         raise ValueError(
             "In mode 'temporal' the network learns step by step, so it cannot "

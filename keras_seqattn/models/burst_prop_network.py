@@ -22,6 +22,7 @@ from keras_seqattn.target_checks import check_sample_weight
 from keras_seqattn.target_checks import check_targets
 from keras_seqattn.temporal_learning import VARIANTS
 from keras_seqattn.temporal_learning import TemporalLearning
+from keras_seqattn.temporal_learning import check_one_replica
 from keras_seqattn.temporal_learning import check_plain_sgd
 from keras_seqattn.train_step import apply_gradients
 from keras_seqattn.train_step import penalty_gradient
@@ -482,6 +483,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         super().compile(*args, **kwargs)
         if self.mode == "temporal":
             check_plain_sgd(self.optimizer)
+            check_one_replica()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """What `load_model` calls, and Keras skips for an own `compile`."""
