@@ -283,7 +283,6 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self._check_mode()
         if self.mode == "temporal":
             self._begin_in_time()
         last = len(self.units) - 1
@@ -305,6 +304,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             )
             for number, width in enumerate(self.units)
         ]
+        self._check_mode()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         axes = ["batch", "time", "features"]

@@ -94,7 +94,7 @@ def test_golden_run(variant, feedback_rate):
 CONFIGURATIONS = {
     "default": {},
     "numbers": {
-        "burst_probability": 0.4,
+        "burst_probability": 0.3,
         "teacher_strength": 2.0,
         "average_rate": 0.1,
         "weight_decay": 0.01,
