@@ -1,6 +1,7 @@
 """What the tests need that differs between the backends, written once."""
 
 import functools
+import json
 import os
 import pathlib
 import subprocess
@@ -118,26 +119,31 @@ def value_function(layer, loss):
     return value
 
 
+@functools.cache
+def _loader(backend):
+    """A process that never saw the model. Started once: imports take long."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.load_model"],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
 def load_elsewhere(backend, model_path, inputs, directory):
-    """Predict with a `.keras` file on another backend, in a new process."""
+    """Predict with a `.keras` file on another backend, in another process."""
     directory = pathlib.Path(directory)
     np.save(directory / "inputs.npy", inputs)
     outputs = directory / f"{backend}.npz"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.load_model",
-            str(model_path),
-            str(directory / "inputs.npy"),
-            str(outputs),
-        ],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    loader = _loader(backend)
+    paths = model_path, directory / "inputs.npy", outputs
+    loader.stdin.write(json.dumps([str(path) for path in paths]) + "\n")
+    loader.stdin.flush()
+    answer = loader.stdout.readline()
+    assert answer, f"the process that loads files on {backend} ended"
+    assert json.loads(answer) == ""
     with np.load(outputs) as file:
         assert str(file["backend"]) == backend
         return [file[f"output_{i}"] for i in range(len(file.files) - 1)]

@@ -223,8 +223,6 @@ def test_callbacks_that_come_later_see_the_numbers(tmp_path):
 
 
 def test_tensorboard(tmp_path):
-    pytest.importorskip("tensorflow")
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing import event_accumulator
     from tensorboard.util import tensor_util
 
