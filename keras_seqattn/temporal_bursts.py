@@ -29,7 +29,7 @@ class Weights(NamedTuple):
     Attributes:
         kernels: `(features, units)`.
         biases: `(units,)`.
-        feedback: `(units, outputs)`.
+        feedback: `(outputs, units)`, the kernel's transpose.
     """
 
     kernels: tuple[Any, ...]
@@ -84,7 +84,7 @@ class Rule(Protocol):
             weights: `Weights`.
             state: The state before.
             x: `(batch, features)`.
-            target: `(batch, outputs)`.
+            target: `(batch, outputs)`, a number even where it is not taught.
             taught: `(batch, 1)`, 1 where there is a teacher, else 0.
 
         Returns:
@@ -140,8 +140,8 @@ class MovingAverage:
         """Advance by one step, as a `Rule`."""
         trace, events = layer_events(weights, state, x)
         *hidden, output = events
-        share = ops.where(taught > 0, (target - output) * (1 - output), 0.0)
-        excess = self.burst_probability * self.teacher_strength * share
+        excess = self.burst_probability * self.teacher_strength * taught
+        excess = excess * (target - output) * (1 - output)
         bursts = (self.burst_probability + excess) * output
         event_means, burst_means, changes = [], [], []
         rate = self.average_rate * (1 - taught)
@@ -153,7 +153,7 @@ class MovingAverage:
             trace,
             strict=False,  # the last trace is the output's
         ):
-            potential = (1 - e) * ops.matmul(bursts, ops.transpose(kernel))
+            potential = (1 - e) * (bursts @ kernel)
             p = ops.sigmoid(potential)
             event_mean = event_mean + rate * (e - event_mean)
             burst_mean = burst_mean + rate * (p * e - burst_mean)
@@ -237,7 +237,7 @@ class AsCoded:
         trace = tuple(map(opened, range(last + 1), trace, state["trace"]))
         *hidden, output = map(opened, range(last + 1), events, old)
         now = opened(last, taught, 0.0)
-        nudged = ops.where(now > 0, (output + target) / 2, output)
+        nudged = output + now * (target - output) / 2
         delta = (nudged - old[-1]) * old[-1] * (1 - old[-1])
 
         back = last + 2
@@ -250,7 +250,7 @@ class AsCoded:
         for m, (e, kernel) in enumerate(
             zip(hidden, weights.feedback, strict=True)
         ):
-            potential = ops.matmul(apical, ops.transpose(kernel))
+            potential = apical @ kernel
             p = ops.sigmoid(potential)
             p = opened(back, p, state["probability"][m])
             b = p * e
@@ -263,9 +263,8 @@ class AsCoded:
                 change, seen = self._feedback_change(
                     e, p, apical, state["apical"]
                 )
-                kernel = kernel + ops.matmul(
-                    ops.transpose(opened(back, change, 0.0)), seen
-                )
+                change = opened(back, change, 0.0)
+                kernel = kernel + ops.transpose(seen) @ change
             feedback.append(kernel)
             probabilities.append(p)
             bursts.append(b)
@@ -316,7 +315,7 @@ def layer_events(
         (old + new) / 2 for old, new in zip(state["trace"], below, strict=True)
     )
     events = tuple(
-        ops.sigmoid(ops.matmul(seen, kernel) + bias)
+        ops.sigmoid(seen @ kernel + bias)
         for seen, kernel, bias in zip(
             trace, weights.kernels, weights.biases, strict=True
         )
@@ -414,9 +413,7 @@ def _learned(
         for kernel, bias, change, (kernel_rate, bias_rate), lost in zip(
             weights.kernels, weights.biases, changes, rates, decay, strict=True
         ):
-            step = ops.matmul(
-                ops.transpose(change.trace), kernel_rate * change.delta
-            )
+            step = ops.transpose(change.trace) @ (kernel_rate * change.delta)
             if lost:
                 learned = ops.max(change.where, initial=0)
                 step = step - lost * learned * kernel
@@ -425,7 +422,8 @@ def _learned(
         return tuple(kernels), tuple(biases)
 
     # Most steps have no teacher, and a kernel is large.
-    taught = sum(ops.sum(change.where) for change in changes)
+    where = {id(change.where): change.where for change in changes}
+    taught = sum(ops.sum(steps) for steps in where.values())
     return ops.cond(
         taught > 0, learn, lambda: (weights.kernels, weights.biases)
     )

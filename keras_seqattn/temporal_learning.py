@@ -211,7 +211,11 @@ class TemporalLearning:
         kernels, biases, feedback = self._weight_variables()
         for variable, value in zip(
             [*kernels, *biases, *feedback],
-            [*weights.kernels, *weights.biases, *weights.feedback],
+            [
+                *weights.kernels,
+                *weights.biases,
+                *map(ops.transpose, weights.feedback),
+            ],
             strict=True,
         ):
             variable.assign(value)
@@ -249,14 +253,19 @@ class TemporalLearning:
             )
 
     def _rows(self, x: Any, target: Any, taught: Any) -> dict[str, Any]:
-        """Time first, and as exact as the weights."""
+        """Time first, and as exact as the weights.
+
+        Where there is no teacher the target may be anything, NaN too.
+        """
         rows = {"x": x, "target": target, "taught": taught}
-        return {
+        rows = {
             name: ops.transpose(
                 ops.cast(values, self.variable_dtype), (1, 0, 2)
             )
             for name, values in rows.items()
         }
+        rows["target"] = ops.where(rows["taught"] > 0, rows["target"], 0.0)
+        return rows
 
     def _teacher(self, y: Any, sample_weight: Any) -> Any:
         """1 where there is a teacher, `(batch, time, 1)`."""
@@ -277,12 +286,11 @@ class TemporalLearning:
         )
 
     def _weights(self) -> Weights:
-        return Weights(
-            *(
-                tuple(ops.convert_to_tensor(v) for v in variables)
-                for variables in self._weight_variables()
-            )
+        kernels, biases, feedback = (
+            tuple(ops.convert_to_tensor(v) for v in variables)
+            for variables in self._weight_variables()
         )
+        return Weights(kernels, biases, tuple(map(ops.transpose, feedback)))
 
     def _build_state(self, batch: int | None) -> None:
         if batch is None:

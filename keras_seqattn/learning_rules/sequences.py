@@ -77,16 +77,14 @@ class OutputError:
         """Advance by one step, as every rule does."""
         trace, events = layer_events(weights, state, x)
         output = events[-1]
-        delta = ops.where(
-            taught > 0, (target - output) * output * (1 - output), 0.0
-        )
+        delta = taught * (target - output) * output * (1 - output)
         deltas, error = [delta], delta
         for m in range(len(events) - 2, -1, -1):
-            way = (
-                weights.feedback[m] if self.aligned else weights.kernels[m + 1]
-            )
+            way = weights.feedback[m]
+            if not self.aligned:
+                way = ops.transpose(weights.kernels[m + 1])
             e = events[m]
-            delta = ops.matmul(error, ops.transpose(way)) * e * (1 - e)
+            delta = (error @ way) * e * (1 - e)
             deltas.insert(0, delta)
             error = error if self.aligned else delta
         changes = [
