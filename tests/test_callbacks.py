@@ -7,13 +7,19 @@ import pytest
 from keras_seqattn.callbacks import BurstPropMonitor
 from keras_seqattn.models import BurstPropNetwork
 from tests.backend import to_numpy
+from tests.models.burst_prop_cases import SEQUENCES
 from tests.models.burst_prop_cases import SIZES
+from tests.models.burst_prop_cases import TARGETS
+from tests.models.burst_prop_cases import TAUGHT
+from tests.models.burst_prop_cases import TEACHER
 from tests.models.burst_prop_cases import X
 from tests.models.burst_prop_cases import Y
 from tests.models.burst_prop_cases import compiled_network
 from tests.models.burst_prop_cases import network
 from tests.models.burst_prop_cases import random_layers
 from tests.models.burst_prop_cases import reference
+from tests.models.burst_prop_cases import temporal_network
+from tests.models.burst_prop_cases import temporal_reference
 from tests.models.burst_prop_cases import train
 from tests.reference.burst_prop import forward
 from tests.reference.burst_prop import sigmoid
@@ -288,3 +294,90 @@ def test_probe_of_another_shape(x, y):
     message = str(raised.value)
     assert "(examples, 5) and (examples, 3)" in message
     assert f"Received: x.shape={x.shape}, y.shape={y.shape}" in message
+
+
+# In time.
+
+
+def in_time(network, x, y, taught):
+    """The numbers of a run whose weights do not move, in float64."""
+    network.rates = [0.0] * len(network.W)
+    kernels, traces, sums, units = network.W, [], [], range(len(network.W))
+    sums = [[np.zeros_like(W), np.zeros_like(W)] for W in kernels]
+    potentials = [[] for _ in units[:-1]]
+    for t in range(x.shape[1]):
+        e = network.step(x[:, t], y[:, t], taught[:, t])
+        signal = np.where(taught[:, t, None], (y[:, t] - e) * e * (1 - e), 0)
+        traces = network.trace
+        for m in reversed(units):
+            if m < units[-1]:
+                e = network.e[m]
+                signal = (signal @ kernels[m + 1].T) * e * (1 - e)
+                potentials[m].append(network.u[m])
+            p_mean = network.p_mean(m)
+            delta = (network.p[m] - p_mean) * network.e[m] * taught[:, t, None]
+            sums[m][0] += traces[m].T @ delta
+            sums[m][1] += traces[m].T @ signal
+    numbers, way = {}, np.eye(y.shape[-1])
+    for m in reversed(units):
+        numbers[f"layer_{m}/angle_to_backprop"] = degrees(*sums[m])
+        if m:
+            way = kernels[m] @ way
+            numbers[f"layer_{m}/angle_to_feedback"] = degrees(
+                way, network.Y[m - 1]
+            )
+        if m < units[-1]:
+            u = np.array(potentials[m])
+            p = sigmoid(u)
+            numbers[f"layer_{m}/apical_potential"] = np.abs(u).mean()
+            numbers[f"layer_{m}/burst_slope"] = (p - p**2).mean()
+    return numbers
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_numbers_in_time(given):
+    taught = TAUGHT
+    if not given:
+        taught = np.broadcast_to(np.arange(TAUGHT.shape[1]) % 10 == 9, (3, 60))
+    monitor = BurstPropMonitor(SEQUENCES, TARGETS, taught if given else None)
+    start = temporal_reference()
+    model = temporal_network(start)
+    before = to_numpy(model.burst_layers[0].kernel)
+    found = monitor.measure(model)
+    assert_close(found, in_time(start, SEQUENCES, TARGETS, taught))
+    np.testing.assert_array_equal(
+        to_numpy(model.burst_layers[0].kernel), before
+    )
+    # The output layer's rule is backprop's; the others' is not, yet.
+    assert found["layer_2/angle_to_backprop"] < 1e-3
+    assert found["layer_0/angle_to_backprop"] > 10
+
+
+def test_in_time_as_coded_learns_the_opposite_of_as_documented():
+    """What one layer hears has the other sign; both are finite."""
+    angles = []
+    for delay in (0, 1):
+        start = temporal_reference("3cd91fb", apical_delay=delay)
+        model = temporal_network(start, variant="3cd91fb", apical_delay=delay)
+        # Feedback as backprop's, so that the angle tells the sign.
+        upper = start.W[2]
+        model.feedback_kernels[1].assign(upper)
+        found = BurstPropMonitor(SEQUENCES, TARGETS, TEACHER).measure(model)
+        assert np.isfinite(list(found.values())).all()
+        assert found["layer_2/angle_to_feedback"] < 1e-3
+        angles.append(found["layer_1/angle_to_backprop"])
+    assert angles[0] > 90 > angles[1]
+
+
+@pytest.mark.parametrize(
+    "x, y, weight, message",
+    [
+        (SEQUENCES[0], TARGETS[0], None, r"\(sequences, time, 4\)"),
+        (SEQUENCES, TARGETS[:, :7], None, r"y.shape=\(3, 7, 2\)"),
+        (SEQUENCES, TARGETS, TEACHER[:2], r"shape \(3, 60\).*shape=\(2, 60\)"),
+    ],
+)
+def test_probes_of_another_shape_in_time(x, y, weight, message):
+    model = temporal_network(temporal_reference())
+    with pytest.raises(ValueError, match=message):
+        BurstPropMonitor(x, y, weight).measure(model)
