@@ -1,3 +1,4 @@
+import functools
 import json
 import pathlib
 import runpy
@@ -6,6 +7,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 
 import keras_seqattn as ks
 
@@ -13,14 +15,16 @@ SCRIPT = pathlib.Path(__file__).parents[2] / "examples/burst_prop_network.py"
 QUICK = ["--trials", "1", "--seeds", "0", "--epochs", "1", "--hidden", "5"]
 
 
-def check(output, pixels):
-    numbers = json.loads((output / "digits.json").read_text())
-    assert numbers["units"] == [pixels, 5, 10]
-    assert 0.8 < numbers["baselines"]["chance"] < 1
-    network = keras.saving.load_model(output / "network.keras")
-    found = network.predict(np.ones((3, pixels)), verbose=0)
-    assert found.shape == (3, 10) and np.isfinite(found).all()
-    return numbers
+def check(output, features, outputs, metric):
+    numbers = json.loads((output / "report.json").read_text())
+    assert numbers["units"] == [features, 5, outputs]
+    (history,) = numbers["results"]["burstprop"]["histories"]
+    assert len(history[metric]) == 1
+    assert 0 <= history["layer_0/angle_to_backprop"][0] <= 180
+    for name in ("learning.png", "bursts.png"):
+        image = (output / name).read_bytes()
+        assert image[:4] == b"\x89PNG" and len(image) > 20_000
+    return numbers, keras.saving.load_model(output / "network.keras")
 
 
 def test_digits(tmp_path):
@@ -38,7 +42,9 @@ def test_digits(tmp_path):
     assert "| digits, 8x8, 64-5-10 | test error, % | median |" in done.stdout
     assert "differs by at most" in done.stdout
     assert (output / "network_saved_model").is_dir()
-    numbers = check(output, 64)
+    numbers, network = check(output, 64, 10, "accuracy")
+    assert network.predict(np.ones((3, 64)), verbose=0).shape == (3, 10)
+    assert 0.8 < numbers["baselines"]["chance"] < 1
     assert list(numbers["results"]) == ["backpropagation", "burstprop"]
 
 
@@ -56,4 +62,24 @@ def test_mnist_file(tmp_path, monkeypatch):
     # Tested above.
     monkeypatch.setattr(ks.export, "export_saved_model", lambda *_: 0.0)
     runpy.run_path(str(SCRIPT), run_name="__main__")
-    check(tmp_path, 12)
+    _, network = check(tmp_path, 12, 10, "accuracy")
+    assert network.predict(np.ones((3, 12)), verbose=0).shape == (3, 10)
+
+
+@pytest.mark.parametrize("task", ["sinusoids", "xor"])
+def test_in_time(task, tmp_path, monkeypatch):
+    # The tasks as they are, but short.
+    for name, settings in (
+        ("Sinusoids", {"inputs": 10, "steps": 1000}),
+        ("XorSequences", {"steps": 1000}),
+    ):
+        short = functools.partial(getattr(ks.tasks, name), **settings)
+        monkeypatch.setattr(ks.tasks, name, short)
+    arguments = ["--task", task, "--methods", "burstprop"]
+    arguments += ["--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *QUICK, *arguments])
+    monkeypatch.setattr(ks.export, "export_saved_model", lambda *_: 0.0)
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    numbers, network = check(tmp_path, 10, 3, "mse")
+    assert {"mean", "linear"} <= set(numbers["levels"])
+    assert network.predict(np.ones((2, 7, 10)), verbose=0).shape == (2, 7, 3)
