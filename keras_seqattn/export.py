@@ -108,7 +108,10 @@ def _export(model: keras.Model, artifact: str | pathlib.Path) -> None:
         artifact,
         format="tf_saved_model",
         verbose=False,
-        input_signature=_input_specs(model),
+        # Keras knows the inputs of a functional model, in their structure.
+        input_signature=(
+            None if hasattr(model, "inputs") else _input_specs(model)
+        ),
     )
 
 
@@ -117,8 +120,9 @@ def _input_specs(model: keras.Model) -> list[keras.layers.InputSpec]:
 
     A model that is a class has no inputs, but was built for a shape.
     """
-    inputs = getattr(model, "inputs", None)
-    if inputs is None:
+    if hasattr(model, "inputs"):
+        inputs = model.inputs
+    else:
         shape = model.get_build_config()["input_shape"]
         inputs = [keras.KerasTensor(shape, model.input_dtype)]
     return [
