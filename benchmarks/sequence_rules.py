@@ -26,22 +26,6 @@ PUBLISHED = {
 }
 
 
-def sinusoids(seed):
-    task = ks.tasks.Sinusoids(seed=seed)
-    # Nothing is held out: the same sequence, from rest, without a teacher.
-    return learning_rules.TaughtSequences(
-        *task.sample(), *task.sample(), task.reference_levels()
-    )
-
-
-def xor_sequences(seed):
-    task = ks.tasks.XorSequences(seed=seed)
-    train, test = task.sample(50, seed=0), task.sample(100, seed=1)
-    return learning_rules.TaughtSequences(
-        *train, *test, task.reference_levels(train, test)
-    )
-
-
 def published_network(seed, **options):
     """With the published rates and first weights."""
     network = ks.models.BurstPropNetwork(
@@ -67,7 +51,7 @@ def published_table(epochs, seeds):
     for name, options in PUBLISHED.items():
         learning, free = [], []
         for seed in seeds:
-            data = sinusoids(seed)
+            data = learning_rules.draw_sinusoids(seed)
             network = published_network(seed, **options)
             chunks = ks.tasks.TaughtChunks(*data[:2], 1000, seed=seed)
             history = network.fit(
@@ -137,14 +121,14 @@ def main():
         "speed": speed_table,
         "published": lambda: published_table(arguments.epochs, arguments.seeds),
         "sinusoids": lambda: learning_rules.compare_on_sequences(
-            sinusoids,
+            learning_rules.draw_sinusoids,
             SIZES[1:-1],
             epochs=arguments.epochs,
             seeds=arguments.seeds,
             verbose=0,
         ).table(),
         "xor": lambda: learning_rules.compare_on_sequences(
-            xor_sequences,
+            learning_rules.draw_xor_sequences,
             [100],
             epochs=arguments.epochs,
             seeds=arguments.seeds,

@@ -57,10 +57,11 @@ def parse_arguments() -> argparse.Namespace:
 
 Four rules train the same network from the same weights. Backpropagation sends
 exact gradients down. Burstprop sends bursts through feedback weights, which
-come to resemble the forward ones (`feedback="kolen_pollack"`) or stay as they
-were drawn. Feedback alignment sends gradients through weights as they were
-drawn. And last, the output layer learns alone, below it nothing changes: what
-the hidden layers learn is worth the difference.
+come to resemble the forward ones (`feedback="kolen_pollack"`; "recurrent" with
+inhibition that learns to silence what no teacher said) or stay as they were
+drawn ("fixed feedback"). Feedback alignment sends gradients through weights as
+they were drawn. And last, the output layer learns alone: what hidden layers
+learn is worth the difference.
 
 Each rule scales its updates differently, so each gets its own learning rates
 from the same search: as many trials, the same ranges in the rule's units, on
@@ -112,26 +113,11 @@ flatters: weights that change quickly follow the target for a while.
 """
 
 
-def sinusoids(seed: int) -> learning_rules.TaughtSequences:
-    task = ks.tasks.Sinusoids(seed=seed)
-    # One sequence, and nothing is held out: can it be memorized?
-    return learning_rules.TaughtSequences(
-        *task.sample(), *task.sample(), task.reference_levels()
-    )
-
-
-def xor_sequences(seed: int) -> learning_rules.TaughtSequences:
-    task = ks.tasks.XorSequences(seed=seed)
-    train, test = task.sample(50, seed=0), task.sample(100, seed=1)
-    return learning_rules.TaughtSequences(
-        *train, *test, task.reference_levels(train, test)
-    )
-
-
 def learn_in_time(arguments: argparse.Namespace, output: pathlib.Path) -> None:
     draw, rates = {
-        "sinusoids": (sinusoids, (0.02, 1.0)),
-        "xor": (xor_sequences, (0.001, 0.1)),
+        # One sequence, to be memorized; sequences, and others for the test.
+        "sinusoids": (learning_rules.draw_sinusoids, (0.02, 1.0)),
+        "xor": (learning_rules.draw_xor_sequences, (0.001, 0.1)),
     }[arguments.task]
 
     def monitor(
@@ -187,19 +173,16 @@ def finish(
         histories, metric, levels, log=metric == "mse"
     )
     ax.figure.savefig(output / "learning.png", dpi=150, bbox_inches="tight")
-    shown = "burstprop" if "burstprop" in histories else next(iter(histories))
-    if "layer_0/angle_to_backprop" in histories[shown][0]:
-        axes = visualization.plot_burst_learning(histories[shown], metric)
-        axes[0].figure.savefig(output / "bursts.png", dpi=150)
-    save_network(report.results[shown].model, x, output)
     print(
-        f"\nIn {output}/:\n"
+        f"In {output}/:\n"
         "  learning.png          learning curves of all methods\n"
-        f"  bursts.png            {shown}: angles, potentials, saturation\n"
-        "  report.json           every number, with the learning curves\n"
-        f"  network.keras         {shown}: keras.saving.load_model(...)\n"
-        "  network_saved_model/  tf.saved_model.load(...).serve(x)"
+        "  report.json           every number, with the learning curves"
     )
+    if "burstprop" in histories:
+        axes = visualization.plot_burst_learning(histories["burstprop"], metric)
+        axes[0].figure.savefig(output / "bursts.png", dpi=150)
+        print("  bursts.png            angles, potentials, saturation")
+        save_network(report.results["burstprop"].model, x, output)
 
 
 """
@@ -225,6 +208,8 @@ def save_network(
         network, output / "network_saved_model"
     )
     print(
+        "  network.keras         keras.saving.load_model(...)\n"
+        "  network_saved_model/  tf.saved_model.load(...).serve(x)\n"
         "The SavedModel, reloaded in a fresh process, differs by at most "
         f"{difference:.1e}."
     )

@@ -174,6 +174,14 @@ class BurstPropMonitor(keras.callbacks.Callback):
                 f"Received: sample_weight.shape={weight}"
             )
 
+        if model.mode == "temporal" and not 0 < self._taught().mean() < 1:
+            raise ValueError(
+                "`BurstPropMonitor` needs steps with a teacher and steps "
+                "without one: at least ten steps, or a `sample_weight` that "
+                "says which. Received: a teacher in "
+                f"{self._taught().mean():.0%} of {first} steps"
+            )
+
     def _taught(self) -> np.ndarray:
         if self.sample_weight is None:
             weight = np.zeros(self.x.shape[:2])
@@ -215,9 +223,9 @@ def _in_time(
     model: BurstPropNetwork, x: Any, y: Any, taught: Any
 ) -> list[_Layer]:
     output, changes, events = model.frozen_run(x, y, taught)
-    error = ops.transpose(taught * y, (1, 0, 2)) - (
-        ops.transpose(taught, (1, 0, 2)) * output
-    )
+    taught, y = (ops.transpose(values, (1, 0, 2)) for values in (taught, y))
+    error = ops.where(taught > 0, y - output, 0.0)
+    free = ops.squeeze(taught, -1) == 0
     signals = _backprop_signals(model, [*events, output], error)
     forward: Any = model.burst_layers[-1].kernel
     ways = [forward]
@@ -238,7 +246,7 @@ def _in_time(
                 _sum_of_products(change.trace, signal),
                 way,
                 feedback,
-                change.potential,
+                None if change.potential is None else change.potential[free],
             )
         )
     return layers

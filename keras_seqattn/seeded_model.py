@@ -10,6 +10,10 @@ import numpy as np
 from keras_seqattn.epoch_bar import EpochBar
 
 
+class EndedInNaN(ValueError):
+    """A training whose loss or metrics are no numbers in the end."""
+
+
 class SeededModel:
     """One compiled model that starts anew from any seed.
 
@@ -67,7 +71,7 @@ class SeededModel:
             **arguments: As for `keras.Model.fit`.
 
         Raises:
-            ValueError: The training ended in NaN.
+            EndedInNaN: The loss or a metric did, a `ValueError`.
         """
         keras.utils.set_random_seed(seed)
         start = map(keras.ops.convert_to_numpy, self._build().variables)
@@ -85,9 +89,15 @@ class SeededModel:
             ],
             **arguments,
         ).history
-        last = {name: values[-1] for name, values in history.items()}
+        # Callbacks may log what has no value.
+        own = {metric.name for metric in self.model.metrics} | {"accuracy"}
+        last = {
+            name: values[-1]
+            for name, values in history.items()
+            if name.removeprefix("val_") in own
+        }
         if not last or not np.isfinite(list(last.values())).all():
-            raise ValueError(
+            raise EndedInNaN(
                 f"The training of {title!r} ended in NaN. Use a smaller "
                 f"`learning_rate`. Received: {last}"
             )

@@ -51,7 +51,7 @@ class TemporalLearning:
     weight_decay: float
     burst_probability: float
     teacher_probability: float
-    teacher_strength: float
+    teacher_strength: float | None
     average_rate: float
     apical_delay: int
     feedback_learning_rate: float
@@ -80,7 +80,10 @@ class TemporalLearning:
     def _make_rule(self) -> Rule:
         if self.variant == "moving_average":
             return MovingAverage(
-                self.burst_probability, self.teacher_strength, self.average_rate
+                self.burst_probability,
+                self.teacher_strength
+                or greatest_strength(self.burst_probability),
+                self.average_rate,
             )
         return AsCoded(
             self.variant, self.apical_delay, self.feedback_learning_rate
@@ -166,7 +169,7 @@ class TemporalLearning:
             for each layer its trace, what it would learn from it, and its
             burst probability; and the hidden layers' event rates.
         """
-        state = at_rest(self._rest, ops.shape(x)[0])
+        state = self._at_rest(x)
         rows = self._rows(x, y, taught)
         return self._run_frozen(self._weights(), state, rows)
 
@@ -330,6 +333,11 @@ class TemporalLearning:
 
 def _batch_first(values: Any) -> Any:
     return ops.transpose(values, (1, 0, 2))
+
+
+def greatest_strength(burst_probability: float) -> float:
+    """For which `p0 (1 + k (y - e) (1 - e))` stays in [0, 1]."""
+    return min(4.0, 1 / burst_probability - 1)
 
 
 def check_plain_sgd(optimizer: keras.optimizers.Optimizer | None) -> None:

@@ -313,7 +313,7 @@ def in_time(network, x, y, taught):
             if m < units[-1]:
                 e = network.e[m]
                 signal = (signal @ kernels[m + 1].T) * e * (1 - e)
-                potentials[m].append(network.u[m])
+                potentials[m].extend(network.u[m][~taught[:, t]])
             p_mean = network.p_mean(m)
             delta = (network.p[m] - p_mean) * network.e[m] * taught[:, t, None]
             sums[m][0] += traces[m].T @ delta
@@ -339,7 +339,9 @@ def test_numbers_in_time(given):
     taught = TAUGHT
     if not given:
         taught = np.broadcast_to(np.arange(TAUGHT.shape[1]) % 10 == 9, (3, 60))
-    monitor = BurstPropMonitor(SEQUENCES, TARGETS, taught if given else None)
+    # Nobody may read a target where there is no teacher.
+    targets = np.where(taught[..., None], TARGETS, np.nan)
+    monitor = BurstPropMonitor(SEQUENCES, targets, taught if given else None)
     start = temporal_reference()
     model = temporal_network(start)
     before = to_numpy(model.burst_layers[0].kernel)
@@ -375,6 +377,8 @@ def test_in_time_as_coded_learns_the_opposite_of_as_documented():
         (SEQUENCES[0], TARGETS[0], None, r"\(sequences, time, 4\)"),
         (SEQUENCES, TARGETS[:, :7], None, r"y.shape=\(3, 7, 2\)"),
         (SEQUENCES, TARGETS, TEACHER[:2], r"shape \(3, 60\).*shape=\(2, 60\)"),
+        (SEQUENCES[:, :8], TARGETS[:, :8], None, "a teacher in 0% of"),
+        (SEQUENCES, TARGETS, np.ones((3, 60)), "a teacher in 100% of"),
     ],
 )
 def test_probes_of_another_shape_in_time(x, y, weight, message):

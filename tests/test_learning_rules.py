@@ -17,6 +17,7 @@ from keras_seqattn.learning_rules import compare_learning_rules
 from keras_seqattn.learning_rules.baseline import logistic_error
 from keras_seqattn.learning_rules.methods import HalfSumOfSquares
 from keras_seqattn.models import BurstPropNetwork
+from keras_seqattn.seeded_model import EndedInNaN
 from tests.backend import to_numpy
 
 UNITS, PIXELS = [5, 4, 3], 6
@@ -448,7 +449,7 @@ def test_a_training_that_ends_in_nan_loses_the_search(monkeypatch, capsys):
 
     def fail_once(self, rates, *arguments, **named):
         if rates.output > 0.04:
-            raise ValueError("ended in NaN")
+            raise EndedInNaN("ended in NaN")
         return fit(self, rates, *arguments, **named)
 
     monkeypatch.setattr(RuleTrainer, "fit", fail_once)

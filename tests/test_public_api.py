@@ -6,6 +6,9 @@ import zipfile
 import keras
 
 import keras_seqattn as ks
+from keras_seqattn.learning_rules import methods
+from keras_seqattn.learning_rules import optimizer
+from keras_seqattn.learning_rules import sequences
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -42,6 +45,22 @@ def test_registered_names_are_frozen():
         "keras_seqattn>LARNN",
         "keras_seqattn>LARNNCell",
         "keras_seqattn>TemporalAttention",
+    }
+
+    # Loaded after `import keras_seqattn.learning_rules`.
+    rules = {
+        keras.saving.get_registered_name(item)
+        for room in (methods, optimizer, sequences)
+        for item in vars(room).values()
+        if isinstance(item, type) and item.__module__ == room.__name__
+    }
+    assert {name for name in rules if ">" in name} == {
+        "keras_seqattn>FeedbackAlignmentNetwork",
+        "keras_seqattn>HalfSumOfSquares",
+        "keras_seqattn>LayerwiseSGD",
+        "keras_seqattn>SequenceBackpropagation",
+        "keras_seqattn>SequenceFeedbackAlignment",
+        "keras_seqattn>Shrink",
     }
 
     functions = {

@@ -29,3 +29,9 @@ from keras_seqattn.learning_rules.sequences import (
 from keras_seqattn.learning_rules.sequences import (
     compare_on_sequences as compare_on_sequences,
 )
+from keras_seqattn.learning_rules.sequences import (
+    draw_sinusoids as draw_sinusoids,
+)
+from keras_seqattn.learning_rules.sequences import (
+    draw_xor_sequences as draw_xor_sequences,
+)

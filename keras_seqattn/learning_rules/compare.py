@@ -20,6 +20,7 @@ from keras_seqattn.learning_rules.report import Trial
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
 from keras_seqattn.learning_rules.training import RuleTrainer
+from keras_seqattn.seeded_model import EndedInNaN
 
 _FIRST_SEED = 1_000_000
 
@@ -173,7 +174,7 @@ def _search(
                 (tuning.x_test, tuning.y_test),
                 title=name,
             )
-        except ValueError:  # NaN: rates too high, and the trial is lost
+        except EndedInNaN:  # rates too high, and the trial is lost
             trial = Trial(rates, (1.0,), (np.inf,), ({},))
         else:
             error = trainer.error(tuning.x_test, tuning.y_test)

@@ -25,8 +25,10 @@ class HalfSumOfSquares(keras.losses.Loss):
     Keras' `"mse"` is the mean over both: `outputs * batch / 2` times less.
     """
 
-    def __init__(self, name: str = "half_sum_of_squares", **_: Any) -> None:
-        super().__init__(name=name, reduction="sum")
+    def __init__(
+        self, reduction: str = "sum", name: str = "half_sum_of_squares"
+    ) -> None:
+        super().__init__(name=name, reduction=reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return keras.ops.sum(keras.ops.square(y_pred - y_true), axis=-1) / 2

@@ -20,7 +20,10 @@ from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
 from keras_seqattn.markdown import markdown_table
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
+from keras_seqattn.seeded_model import EndedInNaN
+from keras_seqattn.tasks.sinusoids import Sinusoids
 from keras_seqattn.tasks.sinusoids import TaughtChunks
+from keras_seqattn.tasks.xor_sequences import XorSequences
 from keras_seqattn.temporal_bursts import Change
 from keras_seqattn.temporal_bursts import Rule
 from keras_seqattn.temporal_bursts import State
@@ -46,6 +49,25 @@ class TaughtSequences(NamedTuple):
     x_test: np.ndarray
     y_test: np.ndarray
     levels: Mapping[str, float] = {}
+
+
+def draw_sinusoids(seed: int) -> TaughtSequences:
+    """The sequence of `tasks.Sinusoids(seed=seed)`: can it be memorized?
+
+    Nothing is held out. The test part is the same sequence, without a teacher.
+    """
+    task = Sinusoids(seed=seed)
+    return TaughtSequences(
+        *task.sample(), *task.sample(), task.reference_levels()
+    )
+
+
+def draw_xor_sequences(seed: int) -> TaughtSequences:
+    """Fifty sequences of `tasks.XorSequences`, and a hundred for the test."""
+    task = XorSequences(seed=seed)
+    train = task.sample(50, seed=(seed, 0))
+    test = task.sample(100, seed=(seed, 1))
+    return TaughtSequences(*train, *test, task.reference_levels(train, test))
 
 
 class OutputError:
@@ -123,6 +145,11 @@ class SequenceMethod(NamedTuple):
     ratio_unit: float = 1.0
     trains_hidden: bool = True
 
+    def sgd_rates(self, rates: Rates) -> Rates:
+        """Return the rates as the optimizer has them."""
+        ratio = rates.ratio * self.ratio_unit * self.trains_hidden
+        return Rates(rates.output * self.rate_unit, ratio)
+
 
 SEQUENCE_METHODS: dict[str, SequenceMethod] = {
     "backpropagation": SequenceMethod(SequenceBackpropagation),
@@ -139,6 +166,8 @@ class SequenceResult(NamedTuple):
 
     Attributes:
         rates: The `Rates` that were taken, in the method's unit.
+        sgd: These as the optimizer has them: the output layer's learning rate,
+            and how much faster the hidden layers learn.
         while_learning: Mean squared error of the last epoch of each seed, of
             each step's output before it learns.
         free_run: That of the test part, without a teacher.
@@ -147,6 +176,7 @@ class SequenceResult(NamedTuple):
     """
 
     rates: Rates
+    sgd: Rates
     while_learning: tuple[float, ...]
     free_run: tuple[float, ...]
     histories: tuple[dict[str, list[float]], ...]
@@ -179,8 +209,8 @@ class SequenceReport:
                     name,
                     _mean(result.while_learning),
                     _mean(result.free_run),
-                    f"{result.rates.output:.3g}",
-                    f"{result.rates.ratio:.3g}",
+                    f"{result.sgd.output:.3g}",
+                    f"{result.sgd.ratio:.3g}",
                 ]
             )
         return markdown_table(
@@ -188,8 +218,8 @@ class SequenceReport:
                 f"MSE, {'-'.join(map(str, self.units))}",
                 "while learning",
                 "free run",
-                "output rate",
-                "hidden / output",
+                "learning rate",
+                "ratio",
             ],
             rows,
         )
@@ -202,6 +232,7 @@ class SequenceReport:
             "results": {
                 name: {
                     "rates": result.rates._asdict(),
+                    "sgd": result.sgd._asdict(),
                     "while_learning": [*result.while_learning],
                     "free_run": [*result.free_run],
                     "histories": [*result.histories],
@@ -236,8 +267,9 @@ def compare_on_sequences(
         draw: Function of a seed to a `TaughtSequences`.
         hidden_units: Widths of the hidden layers.
         methods: Keys of `SEQUENCE_METHODS`.
-        search: A `RateSearch`, whose repeats are not used. Default: 8 trials,
-            rates of 0.02 to 1, ratios of 0.5 to 16.
+        search: A `RateSearch`, of which each trial is one training: finalists
+            and repeats are not used. Default: 8 trials, rates of 0.02 to 1,
+            ratios of 0.5 to 16.
         seeds: Integers, one training each.
         epochs: Positive integer.
         chunk_steps: Steps that one batch has, a divisor of all.
@@ -336,8 +368,14 @@ def compare_on_sequences(
             for seed in seeds
         ]
         models, histories, errors = zip(*found, strict=True)
+        if not np.isfinite(errors).all():
+            raise EndedInNaN(
+                f"{name} ended in NaN with the best rates of its search: lower "
+                f"the range. Received: {best}, errors {errors} of seeds {seeds}"
+            )
         results[name] = SequenceResult(
             rates=best,
+            sgd=SEQUENCE_METHODS[name].sgd_rates(best),
             while_learning=tuple(history["mse"][-1] for history in histories),
             free_run=errors,
             histories=histories,
@@ -361,12 +399,12 @@ def _network(
     sequences: TaughtSequences,
 ) -> BurstPropNetwork:
     """A compiled network; for a seed all methods have the same weights."""
-    ratio = rates.ratio * method.ratio_unit * method.trains_hidden
+    sgd = method.sgd_rates(rates)
     model = method.network(
         units,
         mode="temporal",
         stateful=True,
-        learning_rate_multipliers=[ratio] * (len(units) - 1) + [1],
+        learning_rate_multipliers=[sgd.ratio] * (len(units) - 1) + [1],
     )
     count, _, features = sequences.x_train.shape
     model.build((count, None, features))
@@ -376,11 +414,7 @@ def _network(
         layer.kernel.assign(random.normal(0, (2 / sum(shape)) ** 0.5, shape))
     for kernel in model.feedback_kernels:
         kernel.assign(random.normal(size=kernel.shape))
-    model.compile(
-        keras.optimizers.SGD(rates.output * method.rate_unit),
-        "mse",
-        metrics=["mse"],
-    )
+    model.compile(keras.optimizers.SGD(sgd.output), "mse", metrics=["mse"])
     return model
 
 

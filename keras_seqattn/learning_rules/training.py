@@ -21,7 +21,7 @@ class RuleTrainer:
         units: Widths of all layers; the last is the number of classes.
         epochs: Positive integer.
         batch_size: Positive integer. The methods' gradients are sums over it.
-        momentum: Number in [0, 1].
+        momentum: Number in [0, 1).
 
     Example:
     ```python

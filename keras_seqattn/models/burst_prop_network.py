@@ -16,6 +16,7 @@ from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.argument_checks import check_positive_rate
 from keras_seqattn.argument_checks import check_rate
+from keras_seqattn.layers.burst_prop_dense import FEEDBACKS
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
 from keras_seqattn.own_initializer import own_initializer
 from keras_seqattn.target_checks import check_sample_weight
@@ -24,7 +25,9 @@ from keras_seqattn.temporal_learning import VARIANTS
 from keras_seqattn.temporal_learning import TemporalLearning
 from keras_seqattn.temporal_learning import check_one_replica
 from keras_seqattn.temporal_learning import check_plain_sgd
+from keras_seqattn.temporal_learning import greatest_strength
 from keras_seqattn.train_step import apply_gradients
+from keras_seqattn.train_step import computed
 from keras_seqattn.train_step import penalty_gradient
 from keras_seqattn.train_step import replicas
 from keras_seqattn.train_step import run_train_step
@@ -45,6 +48,7 @@ TEMPORAL_ONLY = (
     *AVERAGE_ONLY[1:],
     *YEAR_2017_ONLY,
     "stateful",
+    "seed",
 )
 
 
@@ -116,8 +120,12 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     batch; the outputs of training are each step's before it learns; and
     all is computed in the weights' own type, float32 under a mixed policy.
     `sample_weight`, `(batch, time)`, says where there is a teacher: where it
-    is above 0. With the loss `"mse"`, Keras multiplies by it and divides by
-    all steps; unweighted `metrics` are means over all steps.
+    is above 0. Every sequence needs steps without one, all along: in those the
+    means are formed, without which hidden layers learn nothing of use. With
+    the loss `"mse"`, Keras multiplies by `sample_weight` and divides by all
+    steps; unweighted `metrics` are means over all steps. Targets that are NaN
+    where there is no teacher harm no weight, but make these numbers NaN.
+    `class_weight` is not for sequences.
 
     To read how it learns, begin at `learn`, one batch of `fit`:
     `event_rates` go up, `bursts` come down, `gradients` go to the optimizer.
@@ -127,11 +135,13 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         [Payeur et al., Nature Neuroscience 24, 1010-1019, 2021](
         https://doi.org/10.1038/s41593-021-00857-x): mode `"rate"` is that of
         its networks for images, mode `"temporal"` has its plasticity, B -
-        mean(P) E times a presynaptic trace. Differences there: the averages
-        stop while there is a teacher, who would hide a part of the next
-        teaching in them, and `teacher_strength` is 4 instead of 1, so that
-        teaching is larger than the drift of what the averages follow. Weight
-        alignment after Kolen and Pollack (1994).
+        mean(P) E times a presynaptic trace. What differs there: the averages
+        are fast (`average_rate`) and stop while there is a teacher, who would
+        hide a part of the next teaching in them; `teacher_strength` is 4
+        instead of 1, so that teaching is larger than the drift of what the
+        averages follow; teachers come in single steps, not in phases; feedback
+        is direct; no rate is capped. Weight alignment after Kolen and Pollack
+        (1994).
 
     Args:
         units: Sequence of positive integers, the width of every layer; the
@@ -162,11 +172,14 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             the published version of 2017 `"fd8336a"`, `"7df5f65"` or
             `"3cd91fb"`. There `delta = d e' (1 - e')` one step after a
             teacher, `'` being one step ago, with d = `e (b - b')`, `b - b'` or
-            `p - p'`, b the burst rate and p = sigmoid(trace_out Y^T).
-        teacher_probability: How often there is a teacher, in (0, 1], when
+            `p - p'`, b the burst rate and p = sigmoid(trace_out Y^T). Layers
+            wait for those below in the first steps after rest (there: in the
+            first steps of every epoch).
+        teacher_probability: How often there is a teacher, in (0, 1), when
             `fit` is given no `sample_weight`. Default: 0.05.
-        teacher_strength: `k`, above 0 and at most 4 and `1 /
-            burst_probability - 1`, so that `p` stays in [0, 1]. Default: 4.
+        teacher_strength: `k`, above 0, at most 4 and at most `1 /
+            burst_probability - 1`, so that `p` stays in [0, 1]. Default: as
+            much as that allows.
         average_rate: Share of each new value in a moving average, in (0, 1].
             Default: 0.5.
         apical_delay: Steps that feedback takes, in the variants of 2017: 1
@@ -241,7 +254,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         bias_regularizer: Any = None,
         variant: str = "moving_average",
         teacher_probability: float = 0.05,
-        teacher_strength: float = 4.0,
+        teacher_strength: float | None = None,
         average_rate: float = 0.5,
         apical_delay: int = 1,
         feedback_learning_rate: float = 0.0,
@@ -253,12 +266,20 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         self.units = _check_units(units)
         self.mode = check_choice("mode", mode, MODES)
         self.variant = check_choice("variant", variant, VARIANTS)
-        self.teacher_probability = check_positive_rate(
+        self.teacher_probability = check_positive_number(
             "teacher_probability", teacher_probability
         )
-        self.teacher_strength = check_positive_number(
-            "teacher_strength", teacher_strength
-        )
+        if self.teacher_probability >= 1:
+            raise ValueError(
+                "`teacher_probability` must be below 1: steps without a "
+                "teacher are what teaching is compared with. "
+                f"Received: teacher_probability={teacher_probability!r}"
+            )
+        self.teacher_strength = teacher_strength
+        if teacher_strength is not None:
+            self.teacher_strength = check_positive_number(
+                "teacher_strength", teacher_strength
+            )
         self.average_rate = check_positive_rate("average_rate", average_rate)
         self.apical_delay = check_choice("apical_delay", apical_delay, (0, 1))
         self.feedback_learning_rate = check_non_negative_number(
@@ -276,7 +297,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         self.burst_probability = check_positive_number(
             "burst_probability", burst_probability
         )
-        self.feedback = feedback
+        self.feedback = check_choice("feedback", feedback, FEEDBACKS)
         self.feedback_stddev = feedback_stddev
         self.recurrent = bool(recurrent)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -332,7 +353,15 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     def event_rates(
         self, inputs: Any, training: bool | None = None
     ) -> list[Any]:
-        """Return the input and each layer's event rates, the lowest first."""
+        """Return the input and each layer's event rates, the lowest first.
+
+        Mode `"rate"`.
+        """
+        if self.mode != "rate":
+            raise ValueError(
+                "`event_rates` are of mode 'rate': in time call the network. "
+                f"Received: mode={self.mode!r}"
+            )
         rates = [inputs]
         for layer in self.burst_layers:
             rates.append(layer(rates[-1], training=training))
@@ -434,7 +463,10 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             loss = self.compute_loss(x, y, outputs, sample_weight)
             bursts = self.bursts(rates, y)
             column = _column(sample_weight, self.variable_dtype)
-            self._update_weights(self.gradients(bursts, column))
+            pairs = list(self.gradients(bursts, column))
+            loss, *gradients = computed([loss, *(g for _, g in pairs)])
+            weights = [weight for weight, _ in pairs]
+            self._update_weights(zip(weights, gradients, strict=True))
             self._update_inhibition(bursts, column)
         for metric in self.metrics:
             if metric.name == "loss":
@@ -569,8 +601,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                     f"`{name}` says nothing in {where}: leave it at "
                     f"{default!r}. Received: {name}={value!r}"
                 )
-        most = min(4, 1 / self.burst_probability - 1)
-        if self.teacher_strength > most and self.mode == "temporal":
+        most = greatest_strength(self.burst_probability)
+        if (self.teacher_strength or 0) > most:
             raise ValueError(
                 "`teacher_strength` must be at most 4 and at most 1 / "
                 f"burst_probability - 1, here {most:.4g}: a burst probability "

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_seqattn.argument_checks import check_non_negative_integer
 from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn.argument_checks import check_positive_rate
 
 # w1, f1, A1, w2, f2, A2 of a channel, in the order in which they are drawn.
 _LOW = 0.01, 0.0, 0.1, 0.01, 0.0, 0.1
@@ -112,8 +112,9 @@ class TaughtChunks(keras.utils.PyDataset):
     """Sequences cut in time, with a teacher on steps drawn anew each epoch.
 
     For `fit(chunks, shuffle=False)` of a model that carries its state from
-    one chunk to the next. Each step of each sequence has a teacher or not, by
-    itself; that is the chunk's `sample_weight`, 1 or 0.
+    one chunk to the next; without `shuffle=False` Keras mixes up the time.
+    Each step of each sequence has a teacher or not, by itself; that is the
+    chunk's `sample_weight`, 1 or 0.
 
     Args:
         x: Array of shape `(batch, steps, features)`.
@@ -122,6 +123,8 @@ class TaughtChunks(keras.utils.PyDataset):
         teacher_probability: Number in (0, 1], probability that a step has a
             teacher. Default: 0.05.
         seed: Integer >= 0, for the teacher.
+        first_epoch: Integer >= 0, number of the first epoch: how many were
+            trained before, when a training is resumed.
 
     Raises:
         ValueError: A setting out of its range, or arrays of shapes that do
@@ -147,6 +150,7 @@ class TaughtChunks(keras.utils.PyDataset):
         chunk_steps: int,
         teacher_probability: float = 0.05,
         seed: int = 0,
+        first_epoch: int = 0,
     ) -> None:
         super().__init__()
         self.x = np.asarray(x)
@@ -165,16 +169,11 @@ class TaughtChunks(keras.utils.PyDataset):
                 "`chunk_steps` must divide the number of steps, "
                 f"{self.x.shape[1]}. Received: chunk_steps={chunk_steps}"
             )
-        self.teacher_probability = check_positive_number(
+        self.teacher_probability = check_positive_rate(
             "teacher_probability", teacher_probability
         )
-        if self.teacher_probability > 1:
-            raise ValueError(
-                "`teacher_probability` must be in (0, 1]. Received: "
-                f"teacher_probability={teacher_probability}"
-            )
         self.seed = check_non_negative_integer("seed", seed)
-        self._epoch = 0
+        self._epoch = check_non_negative_integer("first_epoch", first_epoch)
         self._running = False
         self._passed = False
 

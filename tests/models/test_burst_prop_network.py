@@ -575,7 +575,10 @@ def test_two_devices(tmp_path):
     expected = train(reference(**EVERYTHING), 2)
     with np.load(path) as file:
         assert file["devices"] == (1 if BACKEND == "torch" else 2)
+        losses = file["loss"]
         found = [file[f"weight_{n}"] for n in range(len(file.files) - 2)]
+    alone = compiled_network(**EVERYTHING).fit(X, Y, epochs=2, **FIT).history
+    np.testing.assert_allclose(losses, alone["loss"], rtol=1e-5)
     for a, b in zip(found, reference_weights(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
@@ -661,6 +664,8 @@ def test_config_round_trip():
         ({"mode": "spikes"}, "`mode` must be one of"),
         ({"stateful": True}, "`stateful` says nothing in mode 'rate'"),
         ({"feedback": "none"}, "`feedback` must be one of"),
+        ({"units": [4], "feedback": "none"}, "`feedback` must be one of"),
+        ({"seed": 1}, "`seed` says nothing in mode 'rate'"),
         ({"weight_decay": 1.0}, "`weight_decay` must be a number in"),
         ({"recurrent_learning_rate": -1}, "`recurrent_learning_rate` must be"),
         ({"learning_rate_multipliers": [1]}, "one number for each of the 2 l"),

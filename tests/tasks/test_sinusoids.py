@@ -212,11 +212,11 @@ def test_bad_settings(arguments, message):
         ),
         (
             {"teacher_probability": 0},
-            "`teacher_probability` must be a finite number above 0",
+            "`teacher_probability` must be a number above 0 and at most 1",
         ),
         (
             {"teacher_probability": 1.1},
-            r"must be in \(0, 1\]. Received: teacher_probability=1.1",
+            "above 0 and at most 1. Received: teacher_probability=1.1",
         ),
         ({"seed": 1.0}, "`seed` must be an integer that is not negative"),
     ],
