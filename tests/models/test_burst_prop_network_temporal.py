@@ -224,9 +224,13 @@ def test_small_inputs(batch, time):
 
 @pytest.mark.parametrize(
     "policy",
-    # JAX has no float64 without its own switch.
-    ["mixed_float16", "mixed_bfloat16"]
-    + (["bfloat16", "float64"] if BACKEND != "jax" else []),
+    [
+        "mixed_float16",
+        "mixed_bfloat16",
+        "bfloat16",
+        # JAX has no float64 without its own switch.
+        "float64" if BACKEND != "jax" else "float32",
+    ],
 )
 def test_precision_is_that_of_the_weights(policy):
     """So a mixed policy, whose weights are float32, changes nothing."""

@@ -206,7 +206,7 @@ def test_loss_metrics_validation_and_callbacks(tmp_path):
         {"jit_compile": False},
         {"run_eagerly": True},
         # Torch compiles a loop over time for half a minute.
-        *([{"jit_compile": True}] if BACKEND != "torch" else []),
+        {"jit_compile": True if BACKEND != "torch" else "auto"},
     ],
 )
 def test_compiled_or_not(compile_arguments):
