@@ -108,11 +108,11 @@ class BurstPropMonitor(keras.callbacks.Callback):
         A model that is not built is built for `x`.
         """
         self._check(model)
-        x, y, taught = (
-            ops.convert_to_tensor(values, dtype=model.variable_dtype)
-            for values in (self.x, self.y, self._taught())
-        )
+        dtype = model.variable_dtype
+        x = ops.convert_to_tensor(self.x, dtype)
+        y = ops.convert_to_tensor(self.y, dtype)
         if model.mode == "temporal":
+            taught = ops.convert_to_tensor(self._taught(), dtype)
             layers = _in_time(model, x, y, taught)
         else:
             layers = _at_once(model, x, y)
@@ -173,14 +173,15 @@ class BurstPropMonitor(keras.callbacks.Callback):
                 f"{first}, of `x` without its features. "
                 f"Received: sample_weight.shape={weight}"
             )
-
-        if model.mode == "temporal" and not 0 < self._taught().mean() < 1:
-            raise ValueError(
-                "`BurstPropMonitor` needs steps with a teacher and steps "
-                "without one: at least ten steps, or a `sample_weight` that "
-                "says which. Received: a teacher in "
-                f"{self._taught().mean():.0%} of {first} steps"
-            )
+        if model.mode == "temporal":
+            share = self._taught().mean()
+            if not 0 < share < 1:
+                raise ValueError(
+                    "`BurstPropMonitor` needs steps with a teacher and steps "
+                    "without one: at least ten steps, or a `sample_weight` "
+                    "that says which. Received: a teacher in "
+                    f"{share:.0%} of {first} steps"
+                )
 
     def _taught(self) -> np.ndarray:
         if self.sample_weight is None:
@@ -233,7 +234,8 @@ def _in_time(
         forward = ops.matmul(layer.kernel, forward)
         ways.append(forward)
     layers = []
-    for change, signal, way, feedback in zip(
+    for layer, change, signal, way, feedback in zip(
+        model.burst_layers,
         changes,
         signals,
         [None, *ways[::-1]],
@@ -242,8 +244,8 @@ def _in_time(
     ):
         layers.append(
             _Layer(
-                _sum_of_products(change.trace, change.delta),
-                _sum_of_products(change.trace, signal),
+                layer.kernel_update(_all(change.trace), _all(change.delta)),
+                layer.kernel_update(_all(change.trace), _all(signal)),
                 way,
                 feedback,
                 None if change.potential is None else change.potential[free],
@@ -252,12 +254,9 @@ def _in_time(
     return layers
 
 
-def _sum_of_products(trace: Any, delta: Any) -> Any:
-    """A kernel's gradient over all steps and sequences."""
-    trace, delta = (
-        ops.reshape(values, (-1, values.shape[-1])) for values in (trace, delta)
-    )
-    return ops.matmul(ops.transpose(trace), delta)
+def _all(values: Any) -> Any:
+    """All steps of all sequences, as if they were examples."""
+    return ops.reshape(values, (-1, values.shape[-1]))
 
 
 def _backprop_signals(

@@ -167,7 +167,7 @@ class TemporalLearning:
         Returns:
             `(output, changes, events)`, with time first: the output's rates;
             for each layer its trace, what it would learn from it, and its
-            burst probability; and the hidden layers' event rates.
+            apical potential; and the hidden layers' event rates.
         """
         state = self._at_rest(x)
         rows = self._rows(x, y, taught)

@@ -17,12 +17,11 @@ from keras_seqattn.learning_rules.methods import METHODS
 from keras_seqattn.learning_rules.report import LearningReport
 from keras_seqattn.learning_rules.report import MethodResult
 from keras_seqattn.learning_rules.report import Trial
+from keras_seqattn.learning_rules.search import FIRST_SEED
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
 from keras_seqattn.learning_rules.training import RuleTrainer
 from keras_seqattn.seeded_model import EndedInNaN
-
-_FIRST_SEED = 1_000_000
 
 
 def compare_learning_rules(
@@ -183,8 +182,7 @@ def _search(
         bar.add(1, [("error", trial.errors[0])])
         return trial
 
-    # Seeds that no user's training has.
-    first, *others = range(_FIRST_SEED, _FIRST_SEED + 1 + search.repeats)
+    first, *others = range(FIRST_SEED, FIRST_SEED + 1 + search.repeats)
     trials = sorted(
         (train(rates, first) for rates in search),
         key=lambda trial: trial.score,

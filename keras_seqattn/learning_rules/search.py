@@ -9,6 +9,9 @@ import numpy as np
 from keras_seqattn.argument_checks import check_non_negative_integer
 from keras_seqattn.argument_checks import check_positive_integer
 
+# The first seed of a search: none that a user's training has.
+FIRST_SEED = 1_000_000
+
 
 class Rates(NamedTuple):
     """Learning rates in the units of a `Method`.
@@ -20,6 +23,10 @@ class Rates(NamedTuple):
 
     output: float
     ratio: float
+
+    def times(self, output: float, ratio: float) -> "Rates":
+        """Return them in units of which these are so many."""
+        return Rates(self.output * output, self.ratio * ratio)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_seeds
 from keras_seqattn.epoch_bar import EpochBar
+from keras_seqattn.learning_rules.search import FIRST_SEED
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
 from keras_seqattn.markdown import markdown_table
@@ -30,8 +31,6 @@ from keras_seqattn.temporal_bursts import State
 from keras_seqattn.temporal_bursts import Weights
 from keras_seqattn.temporal_bursts import layer_events
 from keras_seqattn.temporal_bursts import layers_rest
-
-_TUNING_SEED = 1_000_000
 
 
 class TaughtSequences(NamedTuple):
@@ -147,8 +146,7 @@ class SequenceMethod(NamedTuple):
 
     def sgd_rates(self, rates: Rates) -> Rates:
         """Return the rates as the optimizer has them."""
-        ratio = rates.ratio * self.ratio_unit * self.trains_hidden
-        return Rates(rates.output * self.rate_unit, ratio)
+        return rates.times(self.rate_unit, self.ratio_unit * self.trains_hidden)
 
 
 SEQUENCE_METHODS: dict[str, SequenceMethod] = {
@@ -311,7 +309,7 @@ def compare_on_sequences(
     check_positive_integer("epochs", epochs)
     if search is None:
         search = RateSearch(trials=8, output=(0.02, 1.0), ratio=(0.5, 16.0))
-    tuning = draw(_TUNING_SEED)
+    tuning = draw(FIRST_SEED)
     data = {seed: draw(seed) for seed in seeds}
     units = [
         *(check_positive_integer("hidden_units", n) for n in hidden_units),
@@ -345,7 +343,7 @@ def compare_on_sequences(
             print(f"{name}, learning rates", flush=True)
         trials = []
         for rates in search:
-            *_, error = train(name, rates, _TUNING_SEED, tuning)
+            *_, error = train(name, rates, FIRST_SEED, tuning)
             trials.append((error if np.isfinite(error) else np.inf, rates))
             bar.add(1, [("error", error)])
         lowest, best = min(trials)

@@ -67,11 +67,9 @@ class RuleTrainer:
 
     def sgd_rates(self, rates: Rates) -> Rates:
         """Return the rates as the optimizer has them."""
-        if not self.method.trains_hidden:
-            return Rates(rates.output * self.method.rate_unit, 0.0)
-        return Rates(
-            rates.output * self.method.rate_unit,
-            rates.ratio * self.method.ratio_unit,
+        method = self.method
+        return rates.times(
+            method.rate_unit, method.ratio_unit * method.trains_hidden
         )
 
     def fit(
