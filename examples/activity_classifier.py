@@ -7,17 +7,20 @@ Description: A recurrent cell that attends to its own past, compared over
     subjects it has not seen, then trained on all, saved and exported.
 
 Without arguments it reads the smartwatch recordings that the package seglearn
-ships: 7 shoulder exercises, 10 subjects, no download. `--data` takes UCI HAR's
-unpacked folder or an `.npz` file (`keras_seqattn.activity.load_activity`):
+ships: 7 shoulder exercises, 10 subjects, no download. `--data` takes the
+archive or the folder of UCI HAR or of the smartwatch set of Matey-Sanz et al.,
+or a recording of your own, `.npz` or `.csv`
+(`keras_seqattn.activity.load_activity`):
 
     python examples/activity_classifier.py
-    python examples/activity_classifier.py --data "UCI HAR Dataset" --patience 0
+    python examples/activity_classifier.py --data "UCI HAR Dataset.zip"
+    python examples/activity_classifier.py --data own.csv --patience 0
 
 Train on all subjects of the training part, without folds, and score once on
 the test part's:
 
-    python examples/activity_classifier.py --data "UCI HAR Dataset" \\
-        --final --test "UCI HAR Dataset"
+    python examples/activity_classifier.py --data "UCI HAR Dataset.zip" \\
+        --final --test "UCI HAR Dataset.zip"
 """
 
 import argparse
@@ -50,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", help="a folder or .npz; default: seglearn's")
+    parser.add_argument("--data", help="a .zip, folder, .npz or .csv")
     parser.add_argument("--cell", nargs="+", default=["larnn", "lstm"])
     parser.add_argument("--units", type=int)
     parser.add_argument("--epochs", type=int)
@@ -74,7 +77,7 @@ def parse_arguments() -> argparse.Namespace:
         "--final", action="store_true", help="train on all subjects, no folds"
     )
     parser.add_argument(
-        "--test", help="score the final model: UCI HAR's folder or an .npz"
+        "--test", help="score the final model on this: as --data"
     )
     parser.add_argument("--output", default="results/activity_classifier")
     return parser.parse_args()

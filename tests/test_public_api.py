@@ -6,11 +6,18 @@ import zipfile
 import keras
 
 import keras_seqattn as ks
+from keras_seqattn.datasets import NAMES
 from keras_seqattn.learning_rules import methods
 from keras_seqattn.learning_rules import optimizer
 from keras_seqattn.learning_rules import sequences
 
 ROOT = pathlib.Path(__file__).parents[1]
+# What the builders of the data sets read.
+DESCRIPTIONS = [
+    file
+    for ending in ("README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv")
+    for file in ROOT.glob(f"keras_seqattn/datasets/*/{ending}")
+]
 
 
 def test_names():
@@ -91,6 +98,7 @@ new = {name.split(".")[0] for name in set(sys.modules) - before}
 print(sorted(new - set(sys.stdlib_module_names)))
 print([name for name in ("tensorflow_datasets", "keras_tuner",
                          "keras_seqattn.callbacks",
+                         "keras_seqattn.datasets",
                          "keras_seqattn.visualization")
        if name in sys.modules])
 if keras.backend.backend() != "tensorflow":
@@ -119,6 +127,7 @@ def test_the_wheel_holds_the_package_alone(tmp_path):
     for file in (
         *ROOT.glob("keras_seqattn/**/*.py"),
         *ROOT.glob("keras_seqattn/py.typed"),
+        *DESCRIPTIONS,
         *ROOT.glob("tests/*.py"),
         *ROOT.glob("examples/*.py"),
     ):
@@ -148,3 +157,5 @@ def test_the_wheel_holds_the_package_alone(tmp_path):
     }
     assert {name for name in names if name.endswith(".py")} == expected
     assert "keras_seqattn/py.typed" in names
+    assert len(DESCRIPTIONS) == 4 * len(NAMES)
+    assert {str(file.relative_to(ROOT)) for file in DESCRIPTIONS} <= set(names)

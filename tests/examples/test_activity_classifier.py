@@ -8,6 +8,7 @@ import numpy as np
 
 import keras_seqattn  # noqa: F401  registers what a file holds
 from tests.datasets.original_files import write_uci_har
+from tests.datasets.original_files import zip_folder
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/activity_classifier.py"
 
@@ -21,12 +22,13 @@ def run(*arguments):
     )
 
 
-def test_ucihar_in_its_folder(tmp_path):
+def test_ucihar_in_its_archive_and_its_folder(tmp_path):
     root = tmp_path / "UCI HAR Dataset"
     written = write_uci_har(root)
+    archive = zip_folder(root, tmp_path / "UCI HAR Dataset.zip")
     output = tmp_path / "out"
     done = run(
-        *("--data", root, "--test", root, "--folds", 3, "--patience", 1),
+        *("--data", archive, "--test", root, "--folds", 3, "--patience", 1),
         *("--units", 8, "--epochs", 2, "--batch-size", 8, "--output", output),
     )
     assert done.returncode == 0, done.stderr
