@@ -11,7 +11,7 @@ from keras_seqattn.datasets.primate_reaching.matlab import open_matlab
 
 RATE = 250  # samples of movement in a second
 AREAS = ("M1", "S1", "M1+S1")
-BIN_MS = (16, 32, 64, 128)
+BIN_MS = (64, 16, 32, 128)
 EFFECTORS = ("cursor", "finger")
 QUANTITIES = {
     "position": "mm",
@@ -19,6 +19,9 @@ QUANTITIES = {
     "acceleration": "mm/s^2",
 }
 ALIGNMENTS = ("end", "mean", "start")
+# Defaults, which the builder needs to know too.
+AREA = "M1"
+QUANTITY = "velocity"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +49,10 @@ class BinnedSession:
 def read_session(
     path: str | os.PathLike[str],
     *,
-    area: str = "M1",
+    area: str = AREA,
     bin_ms: int = 64,
     effector: str = "cursor",
-    quantity: str = "velocity",
+    quantity: str = QUANTITY,
     alignment: str = "end",
 ) -> BinnedSession:
     """Read a session's MATLAB file into bins.

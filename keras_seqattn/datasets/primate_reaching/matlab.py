@@ -37,7 +37,7 @@ class MatlabFile:
 
     def numbers(self, name: str) -> np.ndarray:
         """Return a matrix of numbers with MATLAB's axes, as float64."""
-        return self._floats(self._file[name], name).T
+        return self._floats(self._file[name], repr(name)).T
 
     def cells(self, name: str) -> np.ndarray:
         """Return the references in a cell array with MATLAB's axes."""
@@ -62,7 +62,7 @@ class MatlabFile:
         item = self._target(reference)
         if item.attrs.get("MATLAB_empty"):
             return np.empty(0)
-        return self._floats(item, item.name).ravel()
+        return self._floats(item, "a cell").ravel()
 
     def cell_text(self, reference: h5py.Reference) -> str:
         """Return the characters of a cell."""
@@ -80,7 +80,7 @@ class MatlabFile:
             )
         if item.size > MAX_VALUES:
             raise ValueError(
-                f"{name!r} in {self.path!r} is too large to be part of a "
+                f"{name} in {self.path!r} is too large to be part of a "
                 f"session. Expected: at most {MAX_VALUES} values. "
                 f"Received: {item.shape}"
             )

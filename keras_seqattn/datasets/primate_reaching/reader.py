@@ -10,8 +10,10 @@ import numpy as np
 
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn.datasets.primate_reaching.binning import AREA
 from keras_seqattn.datasets.primate_reaching.binning import BIN_MS
 from keras_seqattn.datasets.primate_reaching.binning import QUANTITIES
+from keras_seqattn.datasets.primate_reaching.binning import QUANTITY
 from keras_seqattn.datasets.primate_reaching.binning import BinnedSession
 from keras_seqattn.datasets.primate_reaching.binning import read_session
 from keras_seqattn.datasets.primate_reaching.sessions import RECORDINGS
@@ -20,8 +22,8 @@ from keras_seqattn.windows import window_ends
 
 SPLITS = ("train", "test")
 SUPERVISED = ("spikes", "movement")
-# 47 sessions and both monkeys, each in four bin widths. Everything else keeps
-# its default: 20 bins of M1, the velocity of the cursor at the end of a bin.
+TIMESTEPS = 20
+# 47 sessions and both monkeys, each in four widths of bins.
 CONFIGS: dict[str, dict[str, Any]] = {
     f"{recording}_{bin_ms}ms": {"recording": recording, "bin_ms": bin_ms}
     for recording in RECORDINGS
@@ -32,10 +34,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def read_recording(
     path: str | os.PathLike[str],
     *,
-    area: str = "M1",
+    area: str = AREA,
     bin_ms: int = 64,
     effector: str = "cursor",
-    quantity: str = "velocity",
+    quantity: str = QUANTITY,
     alignment: str = "end",
 ) -> Recording:
     """Read a session as a `keras_seqattn.Recording`.
@@ -79,7 +81,7 @@ def read_examples(
     split: str,
     *,
     recording: str = "indy_20160407_02",
-    timesteps: int | None = 20,
+    timesteps: int | None = TIMESTEPS,
     stride: int = 1,
     train_seconds: float = 320.0,
     **session_options: Any,

@@ -27,8 +27,8 @@ SESSIONS = {
 }
 # A monkey stands for all its sessions.
 RECORDINGS = {
-    **SESSIONS,
     **{name: (name,) for names in SESSIONS.values() for name in names},
+    **SESSIONS,
 }
 
 # The record lists an MD5 for each file; these seven are at hand.
