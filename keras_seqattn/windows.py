@@ -154,12 +154,20 @@ class Standardizer:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, data: np.ndarray) -> "Standardizer":
-        """Take mean and population deviation over the first axis."""
+    def fit(
+        cls, data: np.ndarray, axis: int | tuple[int, ...] = 0
+    ) -> "Standardizer":
+        """Take mean and population deviation.
+
+        Args:
+            data: Array of training data.
+            axis: The axes to take them over. Default: the first. For windows
+                (windows, timesteps, channels) `(0, 1)`: one mean a channel.
+        """
         data = np.asarray(data, dtype=np.float64)
-        deviation = data.std(axis=0)
-        alive = deviation > 1e-6 * np.maximum(1, np.abs(data).max(axis=0))
-        return cls(data.mean(axis=0), np.where(alive, deviation, 1.0))
+        deviation = data.std(axis=axis)
+        alive = deviation > 1e-6 * np.maximum(1, np.abs(data).max(axis=axis))
+        return cls(data.mean(axis=axis), np.where(alive, deviation, 1.0))
 
     def transform(self, data: np.ndarray) -> np.ndarray:
         return ((data - self.mean) / self.scale).astype("float32")

@@ -13,6 +13,7 @@ from keras_seqattn.activity.compare import (
 from keras_seqattn.activity.compare import score_model as score_model
 from keras_seqattn.activity.compare import train_final as train_final
 from keras_seqattn.activity.continuous import load_continuous as load_continuous
+from keras_seqattn.activity.csv_file import load_csv as load_csv
 from keras_seqattn.activity.data import ActivityWindows as ActivityWindows
 from keras_seqattn.activity.data import load_windows as load_windows
 from keras_seqattn.activity.data import subject_folds as subject_folds
@@ -24,4 +25,3 @@ from keras_seqattn.activity.seglearn_watch import (
 )
 from keras_seqattn.activity.sources import load_activity as load_activity
 from keras_seqattn.activity.training import Recipe as Recipe
-from keras_seqattn.activity.ucihar import load_ucihar as load_ucihar

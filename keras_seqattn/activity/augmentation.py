@@ -4,16 +4,9 @@ A sensor is never worn the same way twice, and no two people move alike. Each
 function here makes one that `Recipe(augment=...)` takes.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from keras_seqattn.argument_checks import check_positive_number
-
-Augment = Callable[
-    [np.ndarray, np.ndarray, np.random.Generator],
-    tuple[np.ndarray, np.ndarray],
-]
 
 
 class RotateAndScale:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -96,6 +97,12 @@ class ActivityWindows:
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    def examples(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Number the windows and yield them one by one."""
+        arrays = {"signal": self.x, "label": self.y, "subject": self.subject}
+        for number in range(len(self.x)):
+            yield number, {name: a[number] for name, a in arrays.items()}
 
 
 def load_windows(path: str | os.PathLike[str]) -> ActivityWindows:

@@ -6,10 +6,10 @@ import zipfile
 import numpy as np
 
 from keras_seqattn.activity.continuous import load_continuous
+from keras_seqattn.activity.csv_file import load_csv
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.activity.data import load_windows
 from keras_seqattn.activity.seglearn_watch import load_seglearn_watch
-from keras_seqattn.activity.ucihar import load_ucihar
 
 
 def load_activity(
@@ -18,35 +18,55 @@ def load_activity(
     """Read activity recordings of any known kind.
 
     Args:
-        path: The folder of UCI HAR (`load_ucihar`); an `.npz` file with
-            windows (`load_windows`) or with continuous, labelled recordings
-            (`load_continuous`); or seglearn's `.npy` file. Default: the
-            recordings that the package seglearn ships
-            (`load_seglearn_watch`).
-        part: `"train"` or `"test"`: which part of UCI HAR's folder.
+        path: The archive of UCI HAR or of the smartwatch set of Matey-Sanz
+            et al., or its folder; an `.npz` file with windows
+            (`load_windows`) or with continuous, labelled recordings
+            (`load_continuous`); a `.csv` file with such recordings
+            (`load_csv`); or seglearn's `.npy` file. Default: the recordings
+            that the package seglearn ships (`load_seglearn_watch`).
+        part: `"train"` or `"test"`: which part of UCI HAR.
 
     Returns:
         An `ActivityWindows`.
 
     Raises:
-        FileNotFoundError: There is nothing at `path`.
-        ValueError: It is none of the above.
+        FileNotFoundError: There is nothing at `path`, or a file is missing
+            from a folder or an archive.
+        ValueError: It is none of the above, or damaged.
     """
     if path is None:
         return load_seglearn_watch()
     path = os.fspath(path)
-    if os.path.isdir(path):
-        return load_ucihar(path, part)
     if not os.path.exists(path):
         raise FileNotFoundError(f"There are no recordings at {path!r}.")
     if path.endswith(".npy"):
         return load_seglearn_watch(path)
-    if not zipfile.is_zipfile(path) or not path.endswith(".npz"):
+    if path.endswith(".csv"):
+        return load_csv(path)
+    if path.endswith(".npz"):
+        return _load_npz(path)
+    return _load_published(path, part)
+
+
+def _load_npz(path: str) -> ActivityWindows:
+    if not zipfile.is_zipfile(path):
         raise ValueError(
-            "Recordings must be an `.npz` file, as written by `numpy.savez`, "
-            "or UCI HAR's unpacked folder. "
+            "An `.npz` file must be as written by `numpy.savez`. "
             f"Received: path={path!r}"
         )
     with np.load(path, allow_pickle=False) as file:
         continuous = "label" in file
     return load_continuous(path) if continuous else load_windows(path)
+
+
+def _load_published(path: str, part: str) -> ActivityWindows:
+    # Here, since TensorFlow Datasets, where installed, is imported with it.
+    from keras_seqattn.datasets.file_tree import FileTree
+    from keras_seqattn.datasets.smartwatch_har import reader as smartwatch
+    from keras_seqattn.datasets.uci_har import reader as uci_har
+
+    with FileTree(path) as tree:
+        watch = tree.matching(smartwatch.FILES)
+    if watch:
+        return smartwatch.read_windows(path)
+    return uci_har.read_windows(path, part)

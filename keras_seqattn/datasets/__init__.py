@@ -1,5 +1,18 @@
 """Recorded data sets, with TensorFlow Datasets and without."""
 
-from keras_seqattn.datasets.file_tree import FileTree as FileTree
+import importlib
+import importlib.util
+
+from keras_seqattn.activity.data import subject_folds as subject_folds
+from keras_seqattn.batches import WindowBatches as WindowBatches
+from keras_seqattn.batches import class_weights as class_weights
 from keras_seqattn.datasets.loading import NAMES as NAMES
 from keras_seqattn.datasets.loading import load as load
+from keras_seqattn.windows import Standardizer as Standardizer
+
+if importlib.util.find_spec("tensorflow_datasets"):
+    # Importing a builder makes it known to `tfds.load`.
+    for _name in NAMES:
+        _module = f"keras_seqattn.datasets.{_name}"
+        if importlib.util.find_spec(_module):  # until all four are merged
+            importlib.import_module(f"{_module}.{_name}_dataset_builder")

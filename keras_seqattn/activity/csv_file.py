@@ -1,0 +1,93 @@
+"""Labelled recordings of one's own, in a CSV file."""
+
+import os
+
+import numpy as np
+
+from keras_seqattn.activity.continuous import cut_recordings
+from keras_seqattn.activity.data import ActivityWindows
+
+NEEDED = ("time", "subject", "label")
+# Of this many median steps, samples are missing.
+GAP = 5
+
+
+def load_csv(
+    path: str | os.PathLike[str], seconds: float = 1.0, overlap: float = 0.5
+) -> ActivityWindows:
+    r"""Read labelled recordings from a CSV file and cut windows.
+
+    The first row names the columns: `time` in seconds, `subject` (an
+    integer), `label` (the name of an activity), and a column a channel. A
+    row is a sample, in the order of time. A new recording begins where
+    `subject` changes and where `time` goes back or leaps ahead by more than
+    five median steps; no window crosses such a seam. The median step gives
+    the rate.
+
+    Args:
+        path: Path of the file.
+        seconds: Length of a window.
+        overlap: Share of a window that the next one holds too, in [0, 1).
+
+    Returns:
+        An `ActivityWindows`. A window's label is its most frequent one.
+
+    Raises:
+        ValueError: A column is missing, or holds what it should not, or no
+            recording is long enough.
+
+    Example:
+    ```python
+    import pathlib
+    from keras_seqattn.activity import load_csv
+
+    rows = [f"{i / 10},1,{'AB'[i // 20]},{i}" for i in range(40)]
+    lines = ["time,subject,label,x_acc", *rows]
+    pathlib.Path("walk.csv").write_text("\n".join(lines))
+    windows = load_csv("walk.csv", seconds=2.0)
+    print(windows.x.shape, windows.classes)  # (3, 20, 1) ('A', 'B')
+    ```
+    """
+    # Here, since TensorFlow Datasets, where installed, is imported with it.
+    from keras_seqattn.datasets.tables import column_numbers
+    from keras_seqattn.datasets.tables import read_columns
+
+    place = os.fspath(path)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        columns = read_columns(file, place)
+    missing = [name for name in NEEDED if name not in columns]
+    channels = [name for name in columns if name not in NEEDED]
+    if missing or not channels:
+        raise ValueError(
+            f"{place!r} lacks {missing or 'channels'}. Expected: the columns "
+            f"{NEEDED}, and one a channel. Received: {list(columns)}"
+        )
+    numbers = {
+        name: column_numbers(columns[name], name, place)
+        for name in ("time", "subject", *channels)
+    }
+    subject = numbers["subject"].astype("int64")
+    if (subject != numbers["subject"]).any():
+        raise ValueError(f"The column 'subject' of {place!r} must be integers.")
+    steps = np.diff(numbers["time"])
+    ahead = steps[(steps > 0) & (subject[1:] == subject[:-1])]
+    if not len(ahead):
+        raise ValueError(
+            f"The column 'time' of {place!r} must rise from sample to sample."
+        )
+    step = np.median(ahead)
+    seams = 1 + np.flatnonzero(
+        (subject[1:] != subject[:-1]) | (steps < 0) | (steps > GAP * step)
+    )
+    classes, label = np.unique(columns["label"], return_inverse=True)
+    signal = np.stack([numbers[name] for name in channels], axis=-1)
+    return cut_recordings(
+        np.split(signal.astype("float32"), seams),
+        np.split(label, seams),
+        subject[np.concatenate([[0], seams]).astype("int64")],
+        classes=[str(name) for name in classes],
+        channels=channels,
+        rate=float(1 / step),
+        seconds=seconds,
+        overlap=overlap,
+    )

@@ -1,0 +1,1 @@
+"""Smartwatch HAR: sitting, standing up, walking and turning with a watch."""

@@ -1,0 +1,1 @@
+"""UCI HAR: activities from a smartphone at the waist."""

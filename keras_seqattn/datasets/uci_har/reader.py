@@ -1,0 +1,93 @@
+"""UCI HAR in its original text files.
+
+2.56 s windows at 50 Hz, half overlapping, 30 subjects, 6 activities: 7352
+windows of 21 subjects for training, 2947 of the other 9 for the test.
+
+Reference: Anguita et al., ESANN 2013,
+[doi:10.24432/C54S4K](https://doi.org/10.24432/C54S4K).
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from keras_seqattn.activity.data import ActivityWindows
+from keras_seqattn.argument_checks import check_choice
+from keras_seqattn.datasets.file_tree import FileTree
+from keras_seqattn.datasets.tables import read_numbers
+
+CONFIGS: dict[str, dict[str, Any]] = {"raw": {}}
+SPLITS = ("train", "test")
+SUPERVISED = ("signal", "label")
+
+SIGNALS = ("body_acc", "body_gyro", "total_acc")
+CHANNELS = tuple(f"{signal}_{axis}" for signal in SIGNALS for axis in "xyz")
+CLASSES = (
+    "WALKING",
+    "WALKING_UPSTAIRS",
+    "WALKING_DOWNSTAIRS",
+    "SITTING",
+    "STANDING",
+    "LAYING",
+)
+RATE = 50
+TIMESTEPS = 128
+
+
+def read_windows(
+    path: str | os.PathLike[str], split: str = "train"
+) -> ActivityWindows:
+    """Read the raw windows of UCI HAR.
+
+    Args:
+        path: The published archive, the folder `UCI HAR Dataset` unpacked
+            from it, or a folder that holds either.
+        split: `"train"` (21 subjects) or `"test"` (the other 9).
+
+    Returns:
+        An `ActivityWindows`: acceleration in g, without and with gravity,
+        angular velocity in rad/s.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: A file is damaged, or the files do not fit together.
+    """
+    check_choice("split", split, SPLITS)
+    with FileTree(path) as tree:
+        lines = [*tree.lines("activity_labels.txt")]
+        y = read_numbers(tree, f"{split}/y_{split}.txt", "int64")
+        subject = read_numbers(tree, f"{split}/subject_{split}.txt", "int64")
+        signals = [
+            read_numbers(tree, f"{split}/Inertial Signals/{name}_{split}.txt")
+            for name in CHANNELS
+        ]
+    shapes = {signal.shape for signal in signals}
+    if len(shapes) > 1:
+        raise ValueError(
+            "The nine signals must have equally many windows of one length. "
+            f"Received: shapes={sorted(shapes)}"
+        )
+    return ActivityWindows(
+        x=np.stack(signals, axis=-1),
+        y=y[:, 0] - 1,
+        subject=subject[:, 0],
+        classes=tuple(line.split()[-1] for line in lines if line.strip()),
+        channels=CHANNELS,
+        rate=RATE,
+    )
+
+
+def read_examples(
+    path: str | os.PathLike[str], split: str
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Read the windows one by one: see `keras_seqattn.datasets.loading`."""
+    windows = read_windows(path, split)
+    if windows.x.shape[1] != TIMESTEPS or windows.classes != CLASSES:
+        raise ValueError(
+            f"UCI HAR has windows of {TIMESTEPS} samples and the classes "
+            f"{CLASSES}. Received: {windows.x.shape[1]} samples, "
+            f"{windows.classes}"
+        )
+    return windows.examples()
