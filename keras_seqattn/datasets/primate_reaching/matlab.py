@@ -32,7 +32,7 @@ class MatlabFile:
         if missing:
             raise ValueError(
                 f"{self.path!r} lacks the variables {missing}. Expected: "
-                f"{list(names)}. Received: {sorted(self._file)[:20]}"
+                f"{list(names)}. Received: {[*self._file][:20]}"
             )
 
     def numbers(self, name: str) -> np.ndarray:
@@ -76,7 +76,7 @@ class MatlabFile:
     def _floats(self, item: h5py.Dataset, name: str) -> np.ndarray:
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "uif":
             raise ValueError(
-                f"{name!r} in {self.path!r} must hold numbers. Received: {item}"
+                f"{name} in {self.path!r} must hold numbers. Received: {item}"
             )
         if item.size > MAX_VALUES:
             raise ValueError(
@@ -113,7 +113,7 @@ def open_matlab(path: str | os.PathLike[str]) -> Iterator[MatlabFile]:
     try:
         with h5py.File(path, "r") as file:
             yield MatlabFile(file, path)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError) as error:  # h5py's, of damage
         raise ValueError(
             f"{path!r} is damaged or cut off; download it again. "
             f"h5py says: {error}"

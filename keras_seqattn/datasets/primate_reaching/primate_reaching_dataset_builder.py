@@ -11,6 +11,7 @@ from keras_seqattn.datasets.primate_reaching import reader
 from keras_seqattn.datasets.primate_reaching.binning import AREA
 from keras_seqattn.datasets.primate_reaching.binning import QUANTITIES
 from keras_seqattn.datasets.primate_reaching.binning import QUANTITY
+from keras_seqattn.datasets.primate_reaching.sessions import NAMES
 from keras_seqattn.datasets.primate_reaching.sessions import RECORDINGS
 from keras_seqattn.datasets.primate_reaching.sessions import URL
 from keras_seqattn.datasets.primate_reaching.sessions import check_digest
@@ -78,7 +79,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                         dtype=np.int64,
                         doc="Number of the stretch without a gap.",
                     ),
-                    "session": tfds.features.Text(doc="Name of the session."),
+                    "session": tfds.features.ClassLabel(
+                        names=NAMES, doc="Which session it is from."
+                    ),
                 }
             ),
             supervised_keys=reader.SUPERVISED,

@@ -16,6 +16,7 @@ from keras_seqattn.datasets.primate_reaching.binning import QUANTITIES
 from keras_seqattn.datasets.primate_reaching.binning import QUANTITY
 from keras_seqattn.datasets.primate_reaching.binning import BinnedSession
 from keras_seqattn.datasets.primate_reaching.binning import read_session
+from keras_seqattn.datasets.primate_reaching.sessions import NAMES
 from keras_seqattn.datasets.primate_reaching.sessions import RECORDINGS
 from keras_seqattn.recording import Recording
 from keras_seqattn.windows import window_ends
@@ -111,7 +112,7 @@ def read_examples(
         uint16, oldest bin first; `movement` (2,), float32, of the newest bin;
         `time`, float64, its end in seconds since the session's first sample;
         `segment`, int64, different in each stretch without a gap; `session`,
-        its name.
+        int64, its place in `sessions.NAMES`, -1 for a file of another name.
 
     Raises:
         FileNotFoundError: A session's file is missing.
@@ -119,8 +120,9 @@ def read_examples(
     """
     check_choice("split", split, SPLITS)
     check_positive_number("train_seconds", train_seconds)
-    key = segment_offset = 0
+    key, segment_offset = 0, np.int64(0)
     for name, file in _session_files(path, recording).items():
+        number = np.int64(NAMES.index(name) if name in NAMES else -1)
         session = read_session(file, **session_options)
         ends = _ends_of_part(
             name, session, split, timesteps or 1, stride, train_seconds
@@ -138,7 +140,7 @@ def read_examples(
                     "movement": session.movement[end],
                     "time": session.time[end],
                     "segment": session.segment[end] + segment_offset,
-                    "session": name,
+                    "session": number,
                 },
             )
             key += 1

@@ -25,9 +25,10 @@ SESSIONS = {
     monkey: tuple(f"{monkey}_{day}" for day in days.split())
     for monkey, days in _DAYS.items()
 }
+NAMES = SESSIONS["indy"] + SESSIONS["loco"]
 # A monkey stands for all its sessions.
 RECORDINGS = {
-    **{name: (name,) for names in SESSIONS.values() for name in names},
+    **{name: (name,) for name in NAMES},
     **SESSIONS,
 }
 
