@@ -71,7 +71,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                         doc=f"x and y of the newest bin, in {unit}.",
                     ),
                     "time": tfds.features.Scalar(
-                        dtype=np.float64,
+                        dtype=np.float32,
                         doc="End of the newest bin, seconds since the "
                         "session's first sample.",
                     ),
@@ -94,20 +94,17 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         names = RECORDINGS[self.builder_config.options["recording"]]
-        try:
-            folder = dl_manager.manual_dir
-            files = {name: folder / f"{name}.mat" for name in names}
-        except AssertionError:  # there is no such folder, or it is empty
-            files = {}
-        files = {name: file for name, file in files.items() if file.exists()}
-        files |= dl_manager.download(
-            {name: URL.format(name=name) for name in names if name not in files}
-        )
-        for name in names:
-            check_digest(name, files[name])
-        in_order = {name: files[name] for name in names}
+        files = _files_at_hand(dl_manager, names)
+        missing = [name for name in names if name not in files]
+        if missing:
+            files |= dl_manager.download(
+                {name: URL.format(name=name) for name in missing}
+            )
+        files = {name: files[name] for name in names}
+        for name, file in files.items():
+            check_digest(name, file)
         return {
-            split: self._generate_examples(in_order, split)
+            split: self._generate_examples(files, split)
             for split in reader.SPLITS
         }
 
@@ -117,3 +114,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         yield from reader.read_examples(
             files, split, **self.builder_config.options
         )
+
+
+def _files_at_hand(
+    dl_manager: tfds.download.DownloadManager, names: tuple[str, ...]
+) -> dict[str, Any]:
+    try:
+        folder = dl_manager.manual_dir
+    except AssertionError:  # there is no such folder, or it is empty
+        return {}
+    files = {name: folder / f"{name}.mat" for name in names}
+    return {name: file for name, file in files.items() if file.exists()}

@@ -110,7 +110,7 @@ def read_examples(
     Yields:
         A running number and a dictionary: `spikes` (timesteps, channels),
         uint16, oldest bin first; `movement` (2,), float32, of the newest bin;
-        `time`, float64, its end in seconds since the session's first sample;
+        `time`, float32, its end in seconds since the session's first sample;
         `segment`, int64, different in each stretch without a gap; `session`,
         int64, its place in `sessions.NAMES`, -1 for a file of another name.
 
@@ -138,7 +138,7 @@ def read_examples(
                 {
                     "spikes": session.spikes[bins],
                     "movement": session.movement[end],
-                    "time": session.time[end],
+                    "time": np.float32(session.time[end]),
                     "segment": session.segment[end] + segment_offset,
                     "session": number,
                 },
