@@ -22,8 +22,9 @@ class WindowBatches(keras.utils.PyDataset):
     """Batches of arrays in memory, for `fit` on every backend.
 
     Which windows a batch holds depends on `seed`, on `epoch` and on its
-    number alone. `fit` moves on to the next epoch; to resume a training, set
-    `epoch` first.
+    number alone. `fit` moves `epoch` on; to resume a training, set it first.
+    TensorFlow prepares batches ahead in `fit`, and JAX computes while the
+    next batch is prepared.
 
     Args:
         x: Array of shape `(windows, ...)`.
@@ -38,8 +39,6 @@ class WindowBatches(keras.utils.PyDataset):
             copy of a batch, before it is standardized; `rng` is a NumPy
             generator, another for each batch.
         drop_remainder: If true, the last, smaller batch is left out.
-        **kwargs: `workers` and `max_queue_size` of `keras.utils.PyDataset`:
-            from 2 workers on, threads prepare batches ahead.
 
     Raises:
         ValueError: Arrays of different lengths, or no batch.
@@ -69,9 +68,8 @@ class WindowBatches(keras.utils.PyDataset):
         standardizer: Standardizer | None = None,
         augment: Augment | None = None,
         drop_remainder: bool = False,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__()
         self.x, self.y = np.asarray(x), np.asarray(y)
         self.batch_size = check_positive_integer("batch_size", batch_size)
         self.shuffle = shuffle
@@ -85,29 +83,42 @@ class WindowBatches(keras.utils.PyDataset):
                 f"batch. Received: {len(self.x)} and {len(self.y)}, "
                 f"batch_size={batch_size}, drop_remainder={drop_remainder}"
             )
+        self._running = False
         self.epoch = 0
 
     @property
     def epoch(self) -> int:
-        """The number of the epoch, from 0, which decides the order."""
+        """Number of the epoch that runs or ran last, from 0.
+
+        Keras may begin an epoch just to look at its first batch; it counts
+        only if that is also its last one.
+        """
         return self._epoch
 
     @epoch.setter
     def epoch(self, epoch: int) -> None:
-        self._epoch = epoch
+        self._epoch = check_non_negative_integer("epoch", epoch)
+        self._passed = False
         self._order = np.arange(len(self.x))
         if self.shuffle:
             rng = np.random.default_rng((self.seed, epoch))
             self._order = rng.permutation(len(self.x))
 
+    def on_epoch_begin(self) -> None:
+        if self._passed:
+            self.epoch += 1
+        self._running = True
+
     def on_epoch_end(self) -> None:
-        self.epoch += 1
+        self._running = False
 
     def __len__(self) -> int:
         extra = 0 if self.drop_remainder else self.batch_size - 1
         return (len(self.x) + extra) // self.batch_size
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._running and index == len(self) - 1:
+            self._passed = True
         first = index * self.batch_size
         chosen = self._order[first : first + self.batch_size]
         x, y = self.x[chosen], self.y[chosen]

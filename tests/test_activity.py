@@ -18,8 +18,6 @@ from keras_seqattn.activity import Score
 from keras_seqattn.activity.array_pickle import read_dictionary
 from keras_seqattn.activity.continuous import cut_recordings
 from keras_seqattn.activity.training import ActivityTrainer
-from tests.activity_files import NAMES
-from tests.activity_files import write_ucihar
 
 CLASSES = ("A", "B", "C")
 CHANNELS = ("x", "y")
@@ -153,38 +151,6 @@ def test_windows_are_cut_inside_recordings():
     assert found.subject.tolist() == [3, 3, 3, 3, 8, 8]
 
 
-def test_ucihar_in_its_folder(tmp_path):
-    root = tmp_path / "UCI HAR Dataset"
-    written = write_ucihar(root)
-    for path in (root, tmp_path):
-        found = activity.load_activity(path)
-        x, y, subject = written["train"]
-        np.testing.assert_allclose(found.x, x, rtol=1e-6)
-        np.testing.assert_array_equal(found.y, y)
-        np.testing.assert_array_equal(found.subject, subject)
-    assert found.classes == NAMES and found.rate == 50
-    assert found.channels[0] == "body_acc_x"
-    assert found.channels[8] == "total_acc_z"
-    test = activity.load_activity(root, "test")
-    np.testing.assert_allclose(test.x, written["test"][0], rtol=1e-6)
-    assert test.subject.min() == 7
-    with pytest.raises(ValueError, match="`part` must be one of"):
-        activity.load_ucihar(root, "all")
-
-
-def test_ucihar_with_files_missing_or_cut_short(tmp_path):
-    root = tmp_path / "data"
-    write_ucihar(root)
-    file = root / "train" / "Inertial Signals" / "body_gyro_y_train.txt"
-    lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(lines[:-1]))
-    with pytest.raises(ValueError, match="equally many windows"):
-        activity.load_ucihar(root)
-    file.unlink()
-    with pytest.raises(FileNotFoundError, match=r"lacks .*body_gyro_y_train"):
-        activity.load_ucihar(root)
-
-
 def windowed(**changed):
     rng = np.random.default_rng(0)
     return {
@@ -261,14 +227,82 @@ def test_continuous_recordings_in_an_npz(tmp_path):
         activity.load_continuous(path, seconds=30)
 
 
+CSV = """time,subject,label,acc,gyro
+{}"""
+
+
+def csv_rows(changed=None):
+    """Recordings of subjects 7 (two) and 9, 10 samples a second."""
+    rows = [
+        [time, subject, "WALK" if i % 20 < 12 else "REST", i, -i]
+        for i, (time, subject) in enumerate(
+            [
+                *((i / 10, 7) for i in range(20)),
+                *((9 + i / 10, 7) for i in range(20)),
+                *((9 + i / 10, 9) for i in range(20, 35)),
+            ]
+        )
+    ]
+    for (row, column), value in (changed or {}).items():
+        rows[row][column] = value
+    return CSV.format("\n".join(",".join(map(str, row)) for row in rows))
+
+
+def test_recordings_in_a_csv(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(csv_rows())
+    found = activity.load_activity(path)
+    # No window crosses the leap in time, or from one subject to the next.
+    starts = [0, 5, 10, 20, 25, 30, 40, 45]
+    np.testing.assert_array_equal(
+        found.x[:, :, 0], [np.arange(start, start + 10) for start in starts]
+    )
+    np.testing.assert_array_equal(found.x[:, :, 1], -found.x[:, :, 0])
+    assert found.classes == ("REST", "WALK") and found.channels[1] == "gyro"
+    assert found.y.tolist() == [1, 1, 0, 1, 1, 0, 1, 1]
+    assert found.subject.tolist() == [7] * 6 + [9] * 2
+    assert found.rate == pytest.approx(10)
+    longer = activity.load_csv(path, seconds=2, overlap=0)
+    assert longer.x[:, 0, 0].tolist() == [0, 20]
+    # Time that goes back is a seam, too.
+    path.write_text(csv_rows({(i, 0): i / 10 - 1.95 for i in range(20, 40)}))
+    np.testing.assert_array_equal(activity.load_csv(path).x, found.x)
+
+
+def test_bad_csv(tmp_path):
+    path = tmp_path / "own.csv"
+    good = csv_rows()
+    for text, message in (
+        (csv_rows({(3, 3): "nan"}), r"column acc' must hold finite.*in row 5"),
+        (csv_rows({(3, 3): "high"}), r"'acc' of .*'high'"),
+        (csv_rows({(3, 1): "2.5"}), "'subject'.*must be integers"),
+        (good.replace("label", "labels", 1), r"lacks \['label'\]"),
+        (good.replace("acc", "time", 1), "distinct names"),
+        ("time,subject,label\n1,1,A\n2,1,A\n", "lacks channels"),
+        (csv_rows({(i, 0): 1.0 for i in range(55)}), "must rise from sample"),
+        ("time", "hold a row more"),
+        (good[: good.rindex(",")], "5 entries a row.*Received: 4 in row 56"),
+        (csv_rows({(i, 2): "REST" for i in range(55)}), "at least two activ"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            activity.load_activity(path)
+
+
 def test_bad_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="no recordings at"):
         activity.load_activity(tmp_path / "none.npz")
-    with pytest.raises(FileNotFoundError, match="must be the unpacked folder"):
+    with pytest.raises(FileNotFoundError, match=r"lacks the file 'activity_"):
         activity.load_activity(tmp_path)
+    other = tmp_path / "text.txt"
+    other.write_text("x")
+    with pytest.raises(ValueError, match="neither a folder nor a complete"):
+        activity.load_activity(other)
     text = tmp_path / "text.npz"
     text.write_text("x")
-    with pytest.raises(ValueError, match=r"must be an `\.npz` file"):
+    with pytest.raises(
+        ValueError, match=r"must be as written by `numpy\.savez`"
+    ):
         activity.load_activity(text)
     path = tmp_path / "file.npz"
     np.savez(path, x=WINDOWS.x)

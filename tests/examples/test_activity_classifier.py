@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import keras_seqattn  # noqa: F401  registers what a file holds
-from tests.activity_files import write_ucihar
+from tests.datasets.original_files import write_uci_har
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/activity_classifier.py"
 
@@ -23,7 +23,7 @@ def run(*arguments):
 
 def test_ucihar_in_its_folder(tmp_path):
     root = tmp_path / "UCI HAR Dataset"
-    written = write_ucihar(root)
+    written = write_uci_har(root)
     output = tmp_path / "out"
     done = run(
         *("--data", root, "--test", root, "--folds", 3, "--patience", 1),

@@ -18,7 +18,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     Download the archive of https://doi.org/10.5281/zenodo.8398688 and place
     it here as it is, or unpacked. (No checksum of it is published.)
     """
-    BUILDER_CONFIGS = [  # noqa: RUF012  as TensorFlow Datasets has it
+    BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(
             name=name,
             description=(

@@ -25,7 +25,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release: the raw windows."}
-    BUILDER_CONFIGS = [  # noqa: RUF012  as TensorFlow Datasets has it
+    BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(
             name=name, description="The raw windows, not the 561 features."
         )
