@@ -1,6 +1,6 @@
 """Prepare a long session in this process; print MB: imports, then the peak.
 
-python prepare_in_little_memory.py FOLDER SESSION STRIDE
+python -m tests.datasets.prepare_in_little_memory FOLDER SESSION
 """
 
 import pathlib
@@ -28,10 +28,10 @@ def peak_memory():
     return int(status.split("VmHWM:")[1].split()[0]) / 1000
 
 
-def main(folder, session, stride):
+def main(folder, session):
     imports = peak_memory()
     config = primate_reaching.PrimateReachingConfig(
-        name="long", options={"recording": session, "stride": stride}
+        name="long", options={"recording": session}
     )
     builder = primate_reaching.Builder(
         data_dir=f"{folder}/prepared", config=config, file_format="array_record"
@@ -47,4 +47,4 @@ def main(folder, session, stride):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(*sys.argv[1:])

@@ -1,6 +1,8 @@
 """TFDS builder of the reaching sessions of O'Doherty et al."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,12 +33,14 @@ class PrimateReachingConfig(tfds.core.BuilderConfig):
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+# Written session by session as they are read. A `GeneratorBasedBuilder` would
+# collect a split in memory first.
+class Builder(tfds.core.ShardBasedBuilder):
     """Windows of spike counts with the movement they go with."""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
-    BUILDER_CONFIGS = [  # noqa: RUF012
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [
         PrimateReachingConfig(
             name=name,
             description="{recording}, bins of {bin_ms} ms.".format(**options),
@@ -62,7 +66,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                     "spikes": tfds.features.Tensor(
                         shape=(*bins, CHANNELS * len(areas)),
                         dtype=np.uint16,
-                        encoding="zlib",
+                        encoding="bytes",
                         doc="Spikes of each bin and channel, oldest bin first.",
                     ),
                     "movement": tfds.features.Tensor(
@@ -70,14 +74,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                         dtype=np.float32,
                         doc=f"x and y of the newest bin, in {unit}.",
                     ),
-                    "time": tfds.features.Scalar(
-                        dtype=np.float32,
-                        doc="End of the newest bin, seconds since the "
-                        "session's first sample.",
+                    "time_ms": tfds.features.Scalar(
+                        dtype=np.int64,
+                        doc="End of the newest bin, in milliseconds since "
+                        "the session's first sample.",
                     ),
                     "segment": tfds.features.Scalar(
                         dtype=np.int64,
-                        doc="Number of the stretch without a gap.",
+                        doc="Number of the session's stretch without a gap.",
                     ),
                     "session": tfds.features.ClassLabel(
                         names=NAMES, doc="Which session it is from."
@@ -90,9 +94,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,  # in time order
         )
 
-    def _split_generators(
+    def _shard_iterators_per_split(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+    ) -> dict[str, list[Callable[[], Iterator[tuple[int, dict[str, Any]]]]]]:
         names = RECORDINGS[self.builder_config.options["recording"]]
         files = _files_at_hand(dl_manager, names)
         missing = [name for name in names if name not in files]
@@ -100,20 +104,20 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             files |= dl_manager.download(
                 {name: URL.format(name=name) for name in missing}
             )
-        files = {name: files[name] for name in names}
-        for name, file in files.items():
-            check_digest(name, file)
+        for name in names:
+            check_digest(name, files[name])
         return {
-            split: self._generate_examples(files, split)
+            split: [
+                functools.partial(
+                    reader.read_examples,
+                    {name: files[name]},
+                    split,
+                    **self.builder_config.options,
+                )
+                for name in names
+            ]
             for split in reader.SPLITS
         }
-
-    def _generate_examples(
-        self, files: dict[str, Any], split: str
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        yield from reader.read_examples(
-            files, split, **self.builder_config.options
-        )
 
 
 def _files_at_hand(

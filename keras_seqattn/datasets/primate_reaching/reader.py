@@ -110,9 +110,10 @@ def read_examples(
     Yields:
         A running number and a dictionary: `spikes` (timesteps, channels),
         uint16, oldest bin first; `movement` (2,), float32, of the newest bin;
-        `time`, float32, its end in seconds since the session's first sample;
-        `segment`, int64, different in each stretch without a gap; `session`,
-        int64, its place in `sessions.NAMES`, -1 for a file of another name.
+        `time_ms`, int64, its end in milliseconds since the session's first
+        sample; `segment`, int64, the session's stretch without a gap that it
+        lies in; `session`, int64, its place in `sessions.NAMES`, -1 for a
+        file of another name.
 
     Raises:
         FileNotFoundError: A session's file is missing.
@@ -120,7 +121,7 @@ def read_examples(
     """
     check_choice("split", split, SPLITS)
     check_positive_number("train_seconds", train_seconds)
-    key, segment_offset = 0, np.int64(0)
+    key = 0
     for name, file in _session_files(path, recording).items():
         number = np.int64(NAMES.index(name) if name in NAMES else -1)
         session = read_session(file, **session_options)
@@ -138,13 +139,12 @@ def read_examples(
                 {
                     "spikes": session.spikes[bins],
                     "movement": session.movement[end],
-                    "time": np.float32(session.time[end]),
-                    "segment": session.segment[end] + segment_offset,
+                    "time_ms": np.int64(np.rint(1000 * session.time[end])),
+                    "segment": session.segment[end],
                     "session": number,
                 },
             )
             key += 1
-        segment_offset += session.segment[-1] + 1
 
 
 def _session_files(
