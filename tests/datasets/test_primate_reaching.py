@@ -443,6 +443,7 @@ def test_published_sessions():
     assert len(sessions.SESSIONS["loco"]) == 10
     assert len(set(sessions.NAMES)) == 47
     assert set(sessions.MD5) < set(sessions.NAMES)
+    assert len(set(sessions.MD5.values())) == 20
     assert len(reader.CONFIGS) == 196
     assert next(iter(reader.CONFIGS)) == "indy_20160407_02_64ms"
     for name, options in reader.CONFIGS.items():

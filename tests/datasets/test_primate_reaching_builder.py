@@ -211,7 +211,7 @@ def test_another_file_than_the_published_is_refused(server, tmp_path):
 
 def test_a_long_session_needs_little_memory(tmp_path):
     """50 minutes, 96 channels, 4 million spikes, a window of 20 in each bin."""
-    name = "indy_20160627_01"
+    name = "indy_20161220_02"
     matlab_sessions.poisson_session(tmp_path / f"{name}.mat", 3000)
     done = subprocess.run(
         [
