@@ -8,11 +8,13 @@ Description: Attention proposes a window, validation checks it, a small
 
 Without arguments it simulates a reaching session whose right answer is known
 (5 bins). With `--data FILE.npz` it decodes a recording of your own, with the
-keys `spikes` (bins, units), `vel` or `pos` (bins, axes), and optionally
-`segment` (bins,) and `dt` (seconds):
+keys `spikes` (bins, units), `vel`, `pos` or `acc` (bins, axes), and optionally
+`segment` (bins,) and `dt` (seconds). With `--data SESSION.mat` it decodes a
+session of the data set `primate_reaching`, as it was published:
 
     python examples/neural_decoder.py
     python examples/neural_decoder.py --data recording.npz --target vel
+    python examples/neural_decoder.py --data indy_20160407_02.mat --area M1
 """
 
 import argparse
@@ -44,8 +46,15 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", help="an .npz file; default: simulated")
-    parser.add_argument("--target", choices=("vel", "pos"))
+    parser.add_argument(
+        "--data", help="an .npz file or a .mat session; default: simulated"
+    )
+    parser.add_argument("--target", choices=("vel", "pos", "acc"))
+    session = parser.add_argument_group("for a .mat session")
+    session.add_argument("--area", choices=("M1", "S1", "M1+S1"))
+    session.add_argument("--bin-ms", type=int, choices=(16, 32, 64, 128))
+    session.add_argument("--effector", choices=("cursor", "finger"))
+    session.add_argument("--alignment", choices=("end", "mean", "start"))
     parser.add_argument("--timesteps", type=int, default=20)
     parser.add_argument("--threshold", type=float, default=0.9)
     parser.add_argument("--tolerance", type=float, default=0.01)
@@ -72,7 +81,14 @@ def main() -> None:
     Spike counts and velocity, one row a bin.
     """
     if arguments.data:
-        recording = ks.load_recording(arguments.data, arguments.target)
+        options = {
+            name: getattr(arguments, name)
+            for name in ("area", "bin_ms", "effector", "alignment")
+            if getattr(arguments, name) is not None
+        }
+        recording = ks.load_recording(
+            arguments.data, arguments.target, **options
+        )
     else:
         recording = ks.tasks.simulated_reaching(bins=8000, kernel_length=5)
         print("Simulated reaching: the newest 5 bins hold everything.")

@@ -5,9 +5,9 @@ import sys
 
 import keras
 import numpy as np
-import pytest
 
 import keras_seqattn as ks
+from tests.datasets import matlab_sessions
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/neural_decoder.py"
 
@@ -21,27 +21,18 @@ def run(*arguments):
     )
 
 
-@pytest.fixture(scope="module")
-def recording_file(tmp_path_factory):
-    recording = ks.tasks.simulated_reaching(bins=900, units=8, kernel_length=2)
-    path = tmp_path_factory.mktemp("data") / "recording.npz"
-    np.savez(
-        path,
-        spikes=recording.spikes,
-        pos=recording.movement.cumsum(axis=0),
-        vel=recording.movement,
-        segment=recording.segment,
-        dt=recording.dt,
+def test_a_published_session(tmp_path):
+    session = tmp_path / "session.mat"
+    matlab_sessions.session_of(
+        session, ks.tasks.simulated_reaching(bins=900, units=8, kernel_length=2)
     )
-    return path
-
-
-def test_a_recording_of_ones_own(recording_file, tmp_path):
     done = run(
-        *("--data", recording_file, "--timesteps", 4, "--seeds", 0, 1),
-        *("--units", 6, "--epochs", 2, "--output", tmp_path / "out"),
+        *("--data", session, "--area", "M1", "--effector", "finger"),
+        *("--timesteps", 4, "--seeds", 0, 1, "--units", 6, "--epochs", 2),
+        *("--output", tmp_path / "out"),
     )
     assert done.returncode == 0, done.stderr
+    assert "900 bins, 8 units" in done.stdout
     assert "| ridge | 4 |" in done.stdout
     assert "differs by at most" in done.stdout
     output = tmp_path / "out"

@@ -1,0 +1,1 @@
+"""Opportunity: daily activities from sensors on the body."""

@@ -1,0 +1,1 @@
+"""Two macaques reaching: spikes, and the movement of cursor and finger."""
