@@ -14,7 +14,7 @@ from tests.datasets.test_builders import BuilderTest
 class OpportunityGesturesTest(BuilderTest):
     __test__ = True
     DATASET_CLASS = opportunity_gestures.Builder
-    BUILDER_CONFIG_NAMES_TO_TEST = ["gestures_range"]
+    BUILDER_CONFIG_NAMES_TO_TEST = ["gestures_range"]  # noqa: RUF012
     SPLITS = {"train": 58, "test": 20}  # noqa: RUF012
     title = "Collecting complex activity datasets"
     licence = "CC BY 4.0"
