@@ -29,8 +29,9 @@ _SCALING = {
 Shard = Callable[[], Iterator[tuple[int, dict[str, np.ndarray]]]]
 
 
-# Written recording by recording as they are read. A `GeneratorBasedBuilder`
-# would collect a split in memory first.
+# Written recording by recording as they are read, or a split at once if windows
+# cross them. A `GeneratorBasedBuilder` would collect a split in memory first,
+# and serialized.
 class Builder(tfds.core.ShardBasedBuilder):
     """Windows of body-worn sensors, each a gesture or a way of moving."""
 
