@@ -280,6 +280,10 @@ def test_bad_csv(tmp_path):
         (good.replace("acc", "time", 1), "distinct names"),
         ("time,subject,label\n1,1,A\n2,1,A\n", "lacks channels"),
         (csv_rows({(i, 0): 1.0 for i in range(55)}), "must rise from sample"),
+        (
+            csv_rows({(i, 0): 100 * i for i in range(55)}),
+            "Is `time` in seconds",
+        ),
         ("time", "hold a row more"),
         (good[: good.rindex(",")], "5 entries a row.*Received: 4 in row 56"),
         (csv_rows({(i, 2): "REST" for i in range(55)}), "at least two activ"),

@@ -11,6 +11,16 @@ import re
 
 import pytest
 
+from tests.datasets.matlab_sessions import poisson_session
+from tests.datasets.opportunity_files import make_all
+from tests.datasets.opportunity_files import write_opportunity
+from tests.datasets.opportunity_files import zip_files
+from tests.datasets.original_files import smartwatch_recordings
+from tests.datasets.original_files import uci_har_arrays
+from tests.datasets.original_files import write_smartwatch_har
+from tests.datasets.original_files import write_uci_har
+from tests.datasets.original_files import zip_folder
+
 ROOT = pathlib.Path(__file__).parents[1]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PRINT = re.compile(
@@ -35,9 +45,24 @@ def readme():
         yield pytest.param(code, id=f"README-{number}")
 
 
+def write_published_files(folder):
+    """Write what the README's example of recorded sets reads, but small."""
+    write_uci_har(folder / "UCI HAR Dataset", uci_har_arrays(72, 128))
+    zip_folder(folder / "UCI HAR Dataset", folder / "UCI HAR Dataset.zip")
+    one = smartwatch_recordings()[0]
+    five = [(subject, *one[1:]) for subject in range(1, 6)]
+    write_smartwatch_har(folder / "watch", five)
+    zip_folder(folder / "watch", folder / "sp-sw-har-dataset.zip")
+    write_opportunity(folder / "opportunity", make_all(30))
+    zip_files(folder / "opportunity", folder / "OpportunityUCIDataset.zip")
+    poisson_session(folder / "indy_20160407_02.mat", 325, units=3, rate=1)
+
+
 @pytest.mark.parametrize("code", [*readme(), *docstrings()])
 def test_example(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if "OpportunityUCIDataset.zip" in code:
+        write_published_files(tmp_path)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "example", "exec"), {})  # noqa: S102

@@ -75,7 +75,12 @@ def load_csv(
         raise ValueError(
             f"The column 'time' of {place!r} must rise from sample to sample."
         )
-    step = np.median(ahead)
+    step = float(np.median(ahead))
+    if seconds < 2 * step:
+        raise ValueError(
+            f"A window of {seconds} s must hold two samples of {place!r}. Is "
+            f"`time` in seconds? Received: a median step of {step:g} s"
+        )
     seams = 1 + np.flatnonzero(
         (subject[1:] != subject[:-1]) | (steps < 0) | (steps > GAP * step)
     )
@@ -87,7 +92,7 @@ def load_csv(
         subject[np.concatenate([[0], seams]).astype("int64")],
         classes=[str(name) for name in classes],
         channels=channels,
-        rate=float(1 / step),
+        rate=1 / step,
         seconds=seconds,
         overlap=overlap,
     )

@@ -13,6 +13,6 @@ from keras_seqattn.windows import Standardizer as Standardizer
 if importlib.util.find_spec("tensorflow_datasets"):
     # Importing a builder makes it known to `tfds.load`.
     for _name in NAMES:
-        _module = f"keras_seqattn.datasets.{_name}"
-        if importlib.util.find_spec(_module):  # until all four are merged
-            importlib.import_module(f"{_module}.{_name}_dataset_builder")
+        importlib.import_module(
+            f"keras_seqattn.datasets.{_name}.{_name}_dataset_builder"
+        )
