@@ -97,10 +97,13 @@ def run_executions(
         score = metrics[objective.name]
         if best is None or objective.better_than(score, best):
             best = score
-            saved = _to_bytes(
-                hypermodel.deploy(model, hypermodel.configuration(hp))
-            )
             parameters = model.count_params()
+            # Without the optimizer. (On JAX, its averages are gone after a
+            # `predict` between epochs: SwapEMAWeights shares their buffers.)
+            configuration = hypermodel.configuration(hp)
+            trained = hypermodel.build_model(configuration)
+            trained.set_weights(model.get_weights())
+            saved = _to_bytes(hypermodel.deploy(trained, configuration))
     return Outcome(tuple(executions), saved, parameters)
 
 
