@@ -9,6 +9,7 @@ Of UCI HAR's folder the training part alone is read.
 import functools
 import math
 from typing import Any
+from typing import ClassVar
 
 import keras
 import keras_tuner
@@ -24,6 +25,7 @@ from keras_seqattn.models import build_activity_classifier
 from keras_seqattn.seeded_batches import SeededBatches
 from keras_seqattn.windows import Standardizer
 from tuning.hypermodel import Configuration
+from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel
 from tuning.training import Training
 from tuning.training import searched_training
@@ -50,6 +52,8 @@ def modern(hp: keras_tuner.HyperParameters) -> Configuration:
     """The whole model and its training."""
     # All head counts divide all widths.
     units = hp.Int("units", 32, 128, step=16, default=64)
+    stem = (hp.Choice("stem_filters", [32, 64, 96], default=64),)
+    stem *= hp.Choice("stem_layers", [1, 2, 3], default=2)
     training = searched_training(hp, (3e-4, 1e-2), [32, 64, 128])
     return Configuration(
         model={
@@ -67,8 +71,7 @@ def modern(hp: keras_tuner.HyperParameters) -> Configuration:
             "normalization": _or_none(
                 hp.Choice("normalization", ["none", "layer"])
             ),
-            "stem_filters": (hp.Choice("stem_filters", [32, 64, 96], default=64),)
-            * hp.Choice("stem_layers", [1, 2, 3], default=2),
+            "stem_filters": stem,
             "stem_kernel_size": hp.Choice(
                 "stem_kernel_size", [3, 5, 7, 9], default=5
             ),
@@ -157,7 +160,7 @@ class ActivityHyperModel(StemHyperModel):
 
     objective = keras_tuner.Objective("val_accuracy", "max")
     folds = 5
-    spaces = {
+    spaces: ClassVar[dict[str, Space]] = {
         "modern": modern,
         "defaults": defaults,
         "round_1": functools.partial(

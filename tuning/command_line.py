@@ -104,9 +104,10 @@ def read_arguments(
     settings |= {name: given[name] for name in names & given.keys()}
     executions = given.get("executions_per_trial")
     if executions is not None:
-        seeds = given.get("seeds", range(check_positive_integer(
-            "executions_per_trial", executions
-        )))
+        seeds = given.get(
+            "seeds",
+            range(check_positive_integer("executions_per_trial", executions)),
+        )
         if len(seeds) != executions:
             parser.error(
                 f"--executions-per-trial {executions} needs as many --seeds. "

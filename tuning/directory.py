@@ -144,7 +144,7 @@ def _locked(directory: pathlib.Path) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # Not "w": the text there is of the one who holds the lock.
-        file = open(path, "a+")  # noqa: SIM115
+        file = open(path, "a+")
     except OSError as error:
         raise SearchError(
             f"Cannot use {str(directory)!r}: {error.strerror}. Choose another "

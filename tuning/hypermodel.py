@@ -104,16 +104,16 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
         """Return what is saved of a trained model."""
         return model
 
-    def declare_hyperparameters(
-        self, hp: keras_tuner.HyperParameters
-    ) -> None:
+    def point(self, hp: keras_tuner.HyperParameters) -> Configuration:
+        """Return the space's `Configuration`."""
+        return self.spaces[self.space](hp)
+
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         self.configuration(hp)
 
-    def configuration(
-        self, hp: keras_tuner.HyperParameters
-    ) -> Configuration:
+    def configuration(self, hp: keras_tuner.HyperParameters) -> Configuration:
         """Return the point of the space that `hp` stands for."""
-        found = self.spaces[self.space](hp)
+        found = self.point(hp)
         # Hyperband gives its trials an epoch count of their own. Each trains
         # from the start, so that its settings alone give its score again.
         epochs = hp.values.get("tuner/epochs", self.epochs)

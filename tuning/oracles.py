@@ -23,7 +23,6 @@ import numpy as np
 from keras_tuner.engine import metrics_tracking
 from keras_tuner.engine import trial as trials
 
-from tuning.directory import SearchError
 from tuning.directory import read_json
 from tuning.directory import write_atomically
 
@@ -142,10 +141,14 @@ class GridOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
         ordered: list[str] = []
         for name in self.start_order:
             place = len(ordered)
-            while place and self._compare(
-                self.trials[ordered[place - 1]].hyperparameters.values,
-                self.trials[name].hyperparameters.values,
-            ) > 0:
+            while (
+                place
+                and self._compare(
+                    self.trials[ordered[place - 1]].hyperparameters.values,
+                    self.trials[name].hyperparameters.values,
+                )
+                > 0
+            ):
                 place -= 1
             ordered.insert(place, name)
         for name in ordered:

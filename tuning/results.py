@@ -133,7 +133,9 @@ class Results:
         values = searched_values(trial)
 
         def mean(name: str) -> float | None:
-            return float(np.mean([x[name] for x in metrics])) if metrics else None
+            return (
+                float(np.mean([x[name] for x in metrics])) if metrics else None
+            )
 
         return [
             rank,
@@ -215,7 +217,11 @@ def ranked(oracle: keras_tuner.Oracle) -> list[Trial]:
     """Return the completed trials, the best one first, of equals the first."""
     sign = -1 if oracle.objective.direction == "max" else 1
     return sorted(
-        (t for t in oracle.trials.values() if t.status == TrialStatus.COMPLETED),
+        (
+            t
+            for t in oracle.trials.values()
+            if t.status == TrialStatus.COMPLETED
+        ),
         key=lambda trial: (sign * trial.score, int(trial.trial_id)),
     )
 

@@ -32,8 +32,9 @@ class Training:
         optimizer: A key of `OPTIMIZERS`. `"adam"` with `weight_decay` is
             what is called AdamW.
         momentum: Of `"sgd"`.
-        schedule: `"constant"`; `"cosine"`, to 0 in the last step; or
-            `"staircase"`, times 0.75 every `stair_epochs` epochs.
+        schedule: `"constant"`; `"cosine"`, down to a `floor` in the last
+            step; or `"staircase"`, times 0.75 every `stair_epochs` epochs.
+        floor: Share of the learning rate. Default: 0.
         stair_epochs: See there.
         warmup: Share of all steps in which the learning rate rises from 0.
             Not with `"staircase"`.
@@ -52,6 +53,7 @@ class Training:
     optimizer: str = "adam"
     momentum: float = 0.9
     schedule: str = "cosine"
+    floor: float = 0.0
     stair_epochs: int = 1
     warmup: float = 0.0
     weight_decay: float = 0.0
@@ -88,7 +90,7 @@ class Training:
             )
         warmup = round(self.warmup * total)
         # With `alpha=1` the cosine stays where it is.
-        alpha = 0.0 if self.schedule == "cosine" else 1.0
+        alpha = self.floor if self.schedule == "cosine" else 1.0
         if warmup:
             return keras.optimizers.schedules.CosineDecay(
                 0.0,
