@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn.windows import Standardizer
 
 Augment = Callable[
     [np.ndarray, np.ndarray, np.random.Generator],
@@ -72,3 +73,23 @@ class RotateAndScale:
         turned = np.matmul(x.reshape(count, -1, 3), turn).reshape(x.shape)
         factors = 1 + self.scale * rng.normal(size=(count, 1, channels))
         return (turned * factors).astype(x.dtype), y
+
+
+def augmented_and_standardized(
+    augment: Augment | None, standardizer: Standardizer
+) -> Augment:
+    """Return the change from raw windows to what a model trains on.
+
+    Args:
+        augment: What is done to raw windows first, if anything.
+        standardizer: The scale of the training windows.
+    """
+
+    def change(
+        x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if augment is not None:
+            x, y = augment(x, y, rng)
+        return standardizer.transform(x), y.astype("float32")
+
+    return change

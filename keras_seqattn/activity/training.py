@@ -9,11 +9,13 @@ import keras
 import numpy as np
 
 from keras_seqattn.activity.augmentation import Augment
+from keras_seqattn.activity.augmentation import augmented_and_standardized
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.activity.score import Score
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.argument_checks import check_rate
+from keras_seqattn.seeded_batches import SeededBatches
 from keras_seqattn.seeded_model import SeededModel
 from keras_seqattn.windows import Standardizer
 
@@ -136,16 +138,14 @@ class ActivityTrainer:
         standardizer = Standardizer.fit(
             windows.x[train].reshape(-1, windows.x.shape[2])
         )
-        batches = _Batches(
+        batches = SeededBatches(
             windows.x[train],
             self.targets[train],
             self.batch_size,
             seed,
-            standardizer,
-            recipe.augment,
+            augmented_and_standardized(recipe.augment, standardizer),
         )
         epochs = _Epochs(
-            batches,
             None
             if watched is None
             else (
@@ -224,61 +224,18 @@ def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
     )[: len(x)]
 
 
-class _Batches(keras.utils.PyDataset):
-    """Shuffled, augmented, standardized batches, by seed and epoch."""
-
-    def __init__(
-        self,
-        x: np.ndarray,
-        y: np.ndarray,
-        batch_size: int,
-        seed: int,
-        standardizer: Standardizer,
-        augment: Augment | None,
-    ) -> None:
-        super().__init__()
-        self.x, self.y = x, y
-        self.batch_size = batch_size
-        self.seed = seed
-        self.standardizer = standardizer
-        self.augment = augment
-        self.start(0)
-
-    def start(self, epoch: int) -> None:
-        self.epoch = epoch
-        rng = np.random.default_rng((self.seed, epoch))
-        self.order = rng.permutation(len(self.x))
-
-    def __len__(self) -> int:
-        return len(self.x) // self.batch_size
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        first = index * self.batch_size
-        chosen = self.order[first : first + self.batch_size]
-        x, y = self.x[chosen], self.y[chosen]
-        if self.augment is not None:
-            rng = np.random.default_rng((self.seed, self.epoch, index))
-            x, y = self.augment(x, y, rng)
-        return self.standardizer.transform(x), y.astype("float32")
-
-
 class _Epochs(keras.callbacks.Callback):
-    """Shuffles before each epoch, scores and keeps weights after it."""
+    """Scores and keeps weights after each epoch."""
 
     def __init__(
         self,
-        batches: _Batches,
         watched: tuple[np.ndarray, np.ndarray] | None,
         patience: int | None,
     ) -> None:
         super().__init__()
-        self.batches = batches
         self.watched = watched
         self.patience = patience
         self.best_rank: tuple[float, float] | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.batches.start(epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.final = self.model.get_weights()
