@@ -26,9 +26,7 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--devices", type=int, default=2)
-    parser.add_argument(
-        "--epochs", type=int, default=5, help="of 4 steps each"
-    )
+    parser.add_argument("--epochs", type=int, default=5, help="of 4 steps each")
     parser.add_argument("--batch-size", type=int, default=32)
     arguments = parser.parse_args()
     if min(vars(arguments).values()) < 1:
@@ -171,7 +169,9 @@ def torch_process(rank, devices, epochs, batch_size, folder):
 
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank,
+        "gloo",
+        init_method=f"file://{folder}/meeting",
+        rank=rank,
         world_size=devices,
     )
     losses = {

@@ -49,20 +49,14 @@ def larnn():
     )
     # Of plain SGD: normalization leaves some gradients at 0 but for rounding,
     # and Adam would make full steps of that.
-    model.compile(
-        keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy"
-    )
+    model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
     return model, SIGNAL, LABELS
 
 
 def batch_statistics():
     """Weights that do not learn: what moves are the statistics."""
     model = keras.Sequential(
-        [
-            ks.layers.LARNN(
-                4, num_heads=2, window_size=3, normalization="batch"
-            )
-        ]
+        [ks.layers.LARNN(4, num_heads=2, window_size=3, normalization="batch")]
     )
     model.build((None, *SIGNAL.shape[1:]))
     model.compile(keras.optimizers.SGD(0.0), "mse")

@@ -15,10 +15,19 @@ from tuning.directory import read_settings
 from tuning.early_backend import BACKENDS
 from tuning.retrain import retrain
 from tuning.search import EXECUTORS
+from tuning.search import is_worker
 from tuning.search import search
 from tuning.settings import TUNERS
 from tuning.settings import Settings
 from tuning.settings import stem_class
+
+RAY_OPTIONS = {
+    "address",
+    "workers",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "retries",
+}
 
 
 def make_parser(stem: str) -> argparse.ArgumentParser:
@@ -47,6 +56,18 @@ def make_parser(stem: str) -> argparse.ArgumentParser:
     add("--executor", choices=EXECUTORS, default="local")
     add("--resume", action="store_true", default=False)
     add("--verbose", type=int, choices=(0, 1), default=1)
+    ray = parser.add_argument_group("with --executor ray")
+    ray.add_argument(
+        "--address", help="of a cluster; default: processes of this machine"
+    )
+    ray.add_argument("--workers", type=int, help="the most trials at a time")
+    ray.add_argument("--cpus-per-trial", type=int, help="default: 1")
+    ray.add_argument("--gpus-per-trial", type=float, help="default: 0")
+    ray.add_argument(
+        "--retries",
+        type=int,
+        help="how often a trial whose machine died runs again; default: 3",
+    )
     again = parser.add_argument_group(
         "after a search, from other seeds (--seeds)"
     )
@@ -83,6 +104,11 @@ def read_arguments(
     again = "retrain" in given
     if "folds" in given and not again:
         parser.error("--folds is for --retrain")
+    if found.executor != "ray" and RAY_OPTIONS & given.keys():
+        parser.error(
+            "--address, --workers, --cpus-per-trial, --gpus-per-trial and "
+            "--retries are for --executor ray"
+        )
     there = read_settings(found.directory) if found.resume or again else None
     if there is None and again and found.retrain:
         raise SearchError(
@@ -150,7 +176,13 @@ def main(stem: str, arguments: Sequence[str] | None = None) -> None:
             found.executor,
             resume=found.resume,
             verbose=found.verbose,
+            **{
+                name: vars(found)[name]
+                for name in RAY_OPTIONS & vars(found).keys()
+            },
         )
+        if is_worker():
+            return  # The chief prints.
     except (SearchError, ValueError, OSError, ImportError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:

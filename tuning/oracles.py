@@ -52,6 +52,10 @@ class DurableOracle(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
+        # A worker that asks while it has a trial was killed, and is back.
+        before = self.ongoing_trials.get(tuner_id)
+        if before is not None and self._killed_too_often(before):
+            self.end_trial(before)
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.RUNNING:
             starts = self._starts.get(trial.trial_id, 0)
@@ -65,6 +69,16 @@ class DurableOracle(keras_tuner.Oracle):
         self.save()
         if self.on_end is not None:
             self.on_end(self.trials[trial.trial_id])
+
+    def _killed_too_often(self, trial: Trial) -> bool:
+        if self._starts.get(trial.trial_id, 0) < MOST_STARTS:
+            return False
+        trial.status = TrialStatus.FAILED
+        trial.message = (
+            f"The process died in each of {MOST_STARTS} runs of this trial. "
+            "It may have run out of memory."
+        )
+        return True
 
     def get_state(self) -> dict[str, Any]:
         return {**super().get_state(), "starts": self._starts}
@@ -95,15 +109,10 @@ class DurableOracle(keras_tuner.Oracle):
         for name in sorted({*running, *self._retry_queue}):
             trial = self.trials[name]
             if trial.status not in FINISHED:
-                if self._starts.get(name, 0) < MOST_STARTS:
+                if not self._killed_too_often(trial):
                     trial.metrics = metrics_tracking.MetricsTracker()
                     again.append(name)
                     continue
-                trial.status = TrialStatus.FAILED
-                trial.message = (
-                    f"The process died in each of {MOST_STARTS} runs of this "
-                    "trial. It may have run out of memory."
-                )
                 self._save_trial(trial)
             if name not in self.end_order:
                 self.end_order.append(name)

@@ -116,9 +116,14 @@ class SearchTuner(keras_tuner.Tuner):
             self.oracle.reload()
 
     def _is_worker(self) -> bool:
-        from keras_tuner.src.distribute import utils
+        return is_worker()
 
-        return utils.has_chief_oracle() and not utils.is_chief_oracle()
+
+def is_worker() -> bool:
+    """Whether KerasTuner's variables make this process a chief's worker."""
+    from keras_tuner.src.distribute import utils
+
+    return bool(utils.has_chief_oracle() and not utils.is_chief_oracle())
 
 
 def make_tuner(settings: Settings, verbose: int = 1) -> SearchTuner:
@@ -132,7 +137,7 @@ def make_tuner(settings: Settings, verbose: int = 1) -> SearchTuner:
         verbose: 0 is silent, 1 shows progress.
     """
     tuner = SearchTuner(settings, verbose)
-    if not tuner._is_worker():
+    if not is_worker():
         Results(settings, tuner.oracle, tuner.hypermodel, verbose).follow()
     return tuner
 
@@ -141,13 +146,13 @@ def _run_here(tuner: SearchTuner) -> None:
     tuner.search()
 
 
-def _run_on_ray(tuner: SearchTuner) -> None:
+def _run_on_ray(tuner: SearchTuner, **options: Any) -> None:
     from tuning.ray_executor import run  # Ray is an extra of its own.
 
-    run(tuner)
+    run(tuner, **options)
 
 
-EXECUTORS: dict[str, Callable[[SearchTuner], None]] = {
+EXECUTORS: dict[str, Callable[..., None]] = {
     "local": _run_here,
     "ray": _run_on_ray,
 }
@@ -159,14 +164,19 @@ def search(
     *,
     resume: bool = False,
     verbose: int = 1,
+    **options: Any,
 ) -> SearchTuner:
     """Run a search to its end.
+
+    Where KerasTuner's variables make this process a worker, it runs trials of
+    its chief's search until there are no more.
 
     Args:
         settings: A `Settings`.
         executor: Key of `EXECUTORS`: where trials run.
         resume: Whether to go on with the search that is in the directory.
         verbose: 0 is silent, 1 shows progress.
+        **options: Of the executor, as `ray_executor.run` has them.
 
     Returns:
         The tuner, with all trials.
@@ -174,9 +184,13 @@ def search(
     Raises:
         SearchError: The directory cannot be used; see `claimed`.
     """
+    if is_worker():
+        tuner = make_tuner(settings, verbose)
+        tuner.search()
+        return tuner
     with claimed(settings, resume):
         tuner = make_tuner(settings, verbose)
         tuner.save()
-        EXECUTORS[executor](tuner)
+        EXECUTORS[executor](tuner, **options)
         Results(settings, tuner.oracle, tuner.hypermodel, verbose).finish()
     return tuner

@@ -507,7 +507,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                     found.prior_burst_rate,
                 )
                 add_changes(
-                    layer.recurrent_kernel, self.recurrent_learning_rate * change
+                    layer.recurrent_kernel,
+                    self.recurrent_learning_rate * change,
                 )
 
     def compile(self, *args: Any, **kwargs: Any) -> None:

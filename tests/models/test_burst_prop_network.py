@@ -24,7 +24,6 @@ from tests.models.burst_prop_cases import difference
 from tests.models.burst_prop_cases import network
 from tests.models.burst_prop_cases import random_layers
 from tests.models.burst_prop_cases import reference
-from tests.models.burst_prop_cases import reference_weights
 from tests.models.burst_prop_cases import set_weights
 from tests.models.burst_prop_cases import train
 from tests.models.burst_prop_cases import weights
