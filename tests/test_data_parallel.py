@@ -37,9 +37,8 @@ def check(expected, case, folder):
                 )
 
 
-@pytest.mark.parametrize("case", ["burst_prop", "larnn"])
-def test_two_devices_train_as_one(case, trained):
-    check(two_devices.train(case), case, trained)
+def test_bursts(trained):
+    check(two_devices.train("burst_prop"), "burst_prop", trained)
 
 
 def test_batch_statistics(trained):
@@ -61,7 +60,7 @@ def test_refusals(trained):
             message = (trained / f"refused_{rank}.txt").read_text()
             assert "same number of batches" in message
             assert message.endswith("ranks 0, 1 ... [2, 4]")
-        model, x, y = two_devices.larnn()
+        model, x, y = two_devices.burst_prop()
         with pytest.raises(ValueError, match="expects several processes"):
             model.fit(x, y, callbacks=[TorchDataParallel()], verbose=0)
     else:

@@ -1,7 +1,8 @@
 """A file or folder of data on its way to a machine that does not have it."""
 
-import os
+import functools
 import pathlib
+import tempfile
 from typing import NamedTuple
 
 
@@ -9,36 +10,48 @@ class DataFiles(NamedTuple):
     """A file or a folder.
 
     Attributes:
-        name: Its last name; or of what is no path, as a generated task, all.
-        contents: Bytes by path within the folder; a file's path is `""`.
+        name: Its last name.
+        contents: Path within the folder and bytes of each file; `""` is the
+            path of a single file.
     """
 
     name: str
-    contents: dict[str, bytes]
+    contents: tuple[tuple[str, bytes], ...]
 
 
-def read_files(data: str) -> DataFiles:
-    """Read a file, or a folder with all that is in it."""
-    root = pathlib.Path(data)
+def read_files(data: str | None) -> DataFiles | None:
+    """Read a file, or a folder with all that is in it.
+
+    Returns:
+        `None` for what is no path, as the name of a generated task.
+    """
+    if data is None or not pathlib.Path(data).exists():
+        return None
+    root = pathlib.Path(data).resolve()
     if root.is_file():
-        return DataFiles(root.name, {"": root.read_bytes()})
-    if root.is_dir():
-        contents = {
-            path.relative_to(root).as_posix(): path.read_bytes()
-            for path in sorted(root.rglob("*"))
-            if path.is_file()
-        }
-        return DataFiles(root.name, contents)
-    return DataFiles(data, {})
+        return DataFiles(root.name, (("", root.read_bytes()),))
+    contents = tuple(
+        (path.relative_to(root).as_posix(), path.read_bytes())
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    )
+    return DataFiles(root.name, contents)
 
 
-def write_files(files: DataFiles, folder: str | os.PathLike[str]) -> str:
-    """Write what was read into a folder, and return its path there."""
-    if not files.contents:
-        return files.name
-    root = pathlib.Path(folder) / files.name
-    for name, content in files.contents.items():
+def unpacked(files: DataFiles) -> str:
+    """Return the path of the data, written once for all trials of a process.
+
+    They are removed when the process ends.
+    """
+    return str(pathlib.Path(_written(files).name) / files.name)
+
+
+@functools.lru_cache(maxsize=1)
+def _written(files: DataFiles) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory()
+    root = pathlib.Path(folder.name) / files.name
+    for name, content in files.contents:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return str(root)
+    return folder

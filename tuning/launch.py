@@ -52,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended by SIGTERM."))
     sys.exit(
         launch(
-            [f"tuning.{found.stem}", *found.command],
+            [
+                found.stem if "." in found.stem else f"tuning.{found.stem}",
+                *found.command,
+            ],
             found.workers,
             found.threads or max(cores() // found.workers, 1),
             found.restarts,
@@ -85,8 +88,10 @@ def launch(
     }
 
     def start(name: str) -> subprocess.Popen[bytes]:
+        # The chief alone shows progress.
+        silent = [] if name == "chief" else ["--verbose", "0"]
         return subprocess.Popen(  # noqa: S603  the same program
-            [sys.executable, "-m", *command],
+            [sys.executable, "-m", *command, *silent],
             env={**environment, "KERASTUNER_TUNER_ID": name},
         )
 

@@ -22,7 +22,7 @@ from keras_seqattn.argument_checks import check_non_negative_number
 from keras_seqattn.argument_checks import check_positive_integer
 from tuning.data_files import DataFiles
 from tuning.data_files import read_files
-from tuning.data_files import write_files
+from tuning.data_files import unpacked
 from tuning.directory import SearchError
 from tuning.executions import Outcome
 from tuning.oracles import Trial
@@ -89,15 +89,14 @@ def run(
                 }
             },
         )
-        files = None
-        if address is not None and tuner.settings.data is not None:
-            files = ray.put(read_files(tuner.settings.data))
+        files = None if address is None else read_files(tuner.settings.data)
+        sent = ray.put(files)
         slots = [f"ray{number}" for number in range(workers or room)]
         if tuner.verbose:
             print(f"Ray: up to {len(slots)} trials at a time", flush=True)
         _run_all(
             tuner,
-            lambda values: task.remote(tuner.settings, values, files),
+            lambda values: task.remote(tuner.settings, values, sent),
             slots,
         )
 
@@ -105,12 +104,10 @@ def run(
 def run_trial(
     settings: Settings, values: dict[str, Any], files: DataFiles | None
 ) -> Outcome:
-    """One trial, in a worker. Nothing is written but to a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        if files is not None:
-            data = write_files(files, folder)
-            settings = dataclasses.replace(settings, data=data)
-        return run_values(settings, values)
+    """One trial, in a worker. It writes nothing but temporary files."""
+    if files is not None:
+        settings = dataclasses.replace(settings, data=unpacked(files))
+    return run_values(settings, values)
 
 
 def _run_all(tuner: SearchTuner, submit: Any, slots: list[str]) -> None:
