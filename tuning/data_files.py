@@ -1,7 +1,9 @@
 """A file or folder of data on its way to a machine that does not have it."""
 
+import atexit
 import functools
 import pathlib
+import shutil
 import tempfile
 from typing import NamedTuple
 
@@ -38,20 +40,17 @@ def read_files(data: str | None) -> DataFiles | None:
     return DataFiles(root.name, contents)
 
 
+@functools.lru_cache
 def unpacked(files: DataFiles) -> str:
     """Return the path of the data, written once for all trials of a process.
 
     They are removed when the process ends.
     """
-    return str(pathlib.Path(_written(files).name) / files.name)
-
-
-@functools.lru_cache(maxsize=1)
-def _written(files: DataFiles) -> tempfile.TemporaryDirectory[str]:
-    folder = tempfile.TemporaryDirectory()
-    root = pathlib.Path(folder.name) / files.name
+    folder = tempfile.mkdtemp(prefix="keras_seqattn_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    root = pathlib.Path(folder, files.name)
     for name, content in files.contents:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return folder
+    return str(root)

@@ -8,8 +8,8 @@ counted once, however often Ray had to begin it.
 
 import contextlib
 import dataclasses
+import os
 import pathlib
-import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -31,14 +31,6 @@ from tuning.search import SearchTuner
 from tuning.search import run_values
 from tuning.settings import Settings
 from tuning.threads import thread_environment
-
-try:
-    import ray
-except ImportError as error:
-    raise ImportError(
-        "`--executor ray` needs Ray: pip install "
-        "'keras_seqattn[ray]', or 'ray[client]>=2.40'."
-    ) from error
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -75,8 +67,9 @@ def run(
     check_positive_integer("cpus_per_trial", cpus_per_trial)
     check_non_negative_number("gpus_per_trial", gpus_per_trial)
     check_non_negative_integer("retries", retries)
-    with _connected(address):
-        room = _room(cpus_per_trial, gpus_per_trial)
+    ray = import_ray(local=address is None)
+    with _connected(ray, address):
+        room = _room(ray, cpus_per_trial, gpus_per_trial)
         task = ray.remote(run_trial).options(
             num_cpus=cpus_per_trial,
             num_gpus=gpus_per_trial,
@@ -95,10 +88,32 @@ def run(
         if tuner.verbose:
             print(f"Ray: up to {len(slots)} trials at a time", flush=True)
         _run_all(
+            ray,
             tuner,
             lambda values: task.remote(tuner.settings, values, sent),
             slots,
         )
+
+
+def import_ray(local: bool) -> Any:
+    """Import Ray, which is an extra.
+
+    Args:
+        local: Whether a cluster of this machine alone is wanted. It listens
+            on 127.0.0.1 alone, if Ray was not imported before.
+    """
+    if local:
+        # As Ray does anyway on the two systems that the variable names. Read
+        # at import.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError(
+            "`--executor ray` needs Ray: pip install 'keras_seqattn[ray]', "
+            "or 'ray[default,client]'."
+        ) from error
+    return ray
 
 
 def run_trial(
@@ -110,7 +125,9 @@ def run_trial(
     return run_values(settings, values)
 
 
-def _run_all(tuner: SearchTuner, submit: Any, slots: list[str]) -> None:
+def _run_all(
+    ray: Any, tuner: SearchTuner, submit: Any, slots: list[str]
+) -> None:
     """Keep all slots busy until the oracle has nothing more to try.
 
     To the oracle each slot is a worker, which has one trial at a time.
@@ -131,20 +148,31 @@ def _run_all(tuner: SearchTuner, submit: Any, slots: list[str]) -> None:
                 return
             for result in ray.wait(list(running))[0]:
                 slot, trial = running.pop(result)
-                _record(tuner, trial, result)
+                _record(ray, tuner, trial, result)
                 free.append(slot)
     finally:
         for result in running:  # A search that was interrupted.
             ray.cancel(result, force=True)
 
 
-def _record(tuner: SearchTuner, trial: Trial, result: Any) -> None:
-    """Tell the oracle what became of a trial. Called once for each."""
+def _record(ray: Any, tuner: SearchTuner, trial: Trial, result: Any) -> None:
+    """Tell the oracle what became of a trial. Called once for each.
+
+    What else may be raised, as by a lost connection, says nothing of the
+    trial: it ends the search, and the trial runs again when that is resumed.
+    """
+    kinds = ray.exceptions
     try:
         outcome = ray.get(result)
     except keras_tuner.errors.FatalError:
         raise
-    except Exception as error:
+    except (
+        kinds.RayTaskError,
+        kinds.WorkerCrashedError,
+        kinds.OutOfMemoryError,
+        kinds.NodeDiedError,
+        kinds.ObjectLostError,
+    ) as error:
         trial.status = TrialStatus.INVALID
         if isinstance(error, keras_tuner.errors.FailedTrialError):
             trial.status = TrialStatus.FAILED
@@ -158,7 +186,7 @@ def _record(tuner: SearchTuner, trial: Trial, result: Any) -> None:
 
 
 @contextlib.contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def _connected(ray: Any, address: str | None) -> Iterator[None]:
     """Connect to a cluster, or start one here. A connection is left alone."""
     if ray.is_initialized():
         yield
@@ -166,11 +194,7 @@ def _connected(address: str | None) -> Iterator[None]:
     options: dict[str, Any] = {"log_to_driver": False}
     if address is None:
         # Ray reads an address from RAY_ADDRESS too, unless told "local".
-        options |= {
-            "address": "local",
-            "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",
-        }
+        options |= {"address": "local", "include_dashboard": False}
     else:
         modules = [str(ROOT / name) for name in ("keras_seqattn", "tuning")]
         options |= {"address": address, "runtime_env": {"py_modules": modules}}
@@ -185,7 +209,7 @@ def _connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _room(cpus: float, gpus: float) -> int:
+def _room(ray: Any, cpus: int, gpus: float) -> int:
     """How many trials the cluster can run at a time."""
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     room = 0

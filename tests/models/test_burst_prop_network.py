@@ -1,9 +1,6 @@
 import functools
 import itertools
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
