@@ -1,7 +1,6 @@
 """One trial: the same settings trained from each seed."""
 
 import dataclasses
-import gc
 import pathlib
 import tempfile
 from collections.abc import Mapping
@@ -79,7 +78,6 @@ def run_executions(
     best, saved, parameters = None, b"", 0
     for seed in seeds:
         keras.backend.clear_session(free_memory=True)
-        gc.collect()
         keras.utils.set_random_seed(seed)
         hp = keras_tuner.HyperParameters()
         hp.values = dict(values)

@@ -20,7 +20,6 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine import metrics_tracking
 from keras_tuner.engine import trial as trials
 
 from tuning.directory import read_json
@@ -96,7 +95,7 @@ class DurableOracle(keras_tuner.Oracle):
             trial = self.trials[name]
             if trial.status not in FINISHED:
                 if self._starts.get(name, 0) < MOST_STARTS:
-                    trial.metrics = metrics_tracking.MetricsTracker()
+                    trial.metrics = type(trial.metrics)()
                     again.append(name)
                     continue
                 trial.status = TrialStatus.FAILED

@@ -20,6 +20,7 @@ from tuning.oracles import DurableOracle
 from tuning.oracles import Trial
 from tuning.oracles import TrialStatus
 from tuning.settings import Settings
+from tuning.settings import stem_module
 
 
 class Results:
@@ -239,7 +240,8 @@ def retrain_command(settings: Settings, rank: int = 1) -> str:
     """Return the command that trains a trial again from other seeds."""
     first = max(settings.seeds) + 1
     return (
-        f"python -m tuning.{settings.stem} --directory {settings.directory} "
+        f"python -m {stem_module(settings.stem)} "
+        f"--directory {settings.directory} "
         f"--retrain {rank} --seeds {first} {first + 1} {first + 2}"
     )
 

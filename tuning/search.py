@@ -1,6 +1,8 @@
 """A search: its tuner, on this machine or on many."""
 
+import functools
 import json
+import os
 import pathlib
 import traceback
 from collections.abc import Callable
@@ -39,8 +41,15 @@ def run_values(settings: Settings, values: dict[str, Any]) -> Outcome:
         settings: The search's.
         values: `trial.hyperparameters.values`.
     """
-    hypermodel = make_hypermodel(settings)
-    return run_executions(hypermodel, values, settings.seeds, verbose=0)
+    return run_executions(
+        _kept_hypermodel(settings), values, settings.seeds, verbose=0
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_hypermodel(settings: Settings) -> StemHyperModel:
+    # It keeps its data from trial to trial.
+    return make_hypermodel(settings)
 
 
 class SearchTuner(keras_tuner.Tuner):
@@ -108,17 +117,23 @@ class SearchTuner(keras_tuner.Tuner):
         return self.oracle._get_oracle_fname()
 
     def save(self) -> None:
-        if not self._is_worker():
+        if not is_worker():
             self.oracle.save()
 
     def reload(self) -> None:
-        if not self._is_worker():
+        if not is_worker():
             self.oracle.reload()
 
-    def _is_worker(self) -> bool:
-        from keras_tuner.src.distribute import utils
 
-        return utils.has_chief_oracle() and not utils.is_chief_oracle()
+def is_worker() -> bool:
+    """Return whether KerasTuner's variables say that the oracle is elsewhere.
+
+    See KerasTuner's guide to distributed tuning: `KERASTUNER_ORACLE_IP` is
+    set, and `KERASTUNER_TUNER_ID` names no chief.
+    """
+    return "KERASTUNER_ORACLE_IP" in os.environ and (
+        "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
+    )
 
 
 def make_tuner(settings: Settings, verbose: int = 1) -> SearchTuner:
@@ -132,7 +147,7 @@ def make_tuner(settings: Settings, verbose: int = 1) -> SearchTuner:
         verbose: 0 is silent, 1 shows progress.
     """
     tuner = SearchTuner(settings, verbose)
-    if not tuner._is_worker():
+    if not is_worker():
         Results(settings, tuner.oracle, tuner.hypermodel, verbose).follow()
     return tuner
 
@@ -160,7 +175,7 @@ def search(
     resume: bool = False,
     verbose: int = 1,
 ) -> SearchTuner:
-    """Run a search to its end.
+    """Run a search to its end, or as a worker its share of one.
 
     Args:
         settings: A `Settings`.
@@ -174,6 +189,10 @@ def search(
     Raises:
         SearchError: The directory cannot be used; see `claimed`.
     """
+    if is_worker():  # The directory is the chief's.
+        tuner = make_tuner(settings, verbose)
+        tuner.search()
+        return tuner
     with claimed(settings, resume):
         tuner = make_tuner(settings, verbose)
         tuner.save()

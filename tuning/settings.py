@@ -27,7 +27,8 @@ class Settings:
     Plain values, so that it can be sent to any process.
 
     Args:
-        stem: Name of a module here: what is tuned.
+        stem: What is tuned: name of a module here, or with dots that of any
+            module whose `HYPERMODEL` is a `StemHyperModel`.
         directory: Where the search keeps all that it writes.
         backend: `"tensorflow"`, `"jax"` or `"torch"`.
         data: Path of the data, or name of a generated task. Default: the
@@ -56,7 +57,8 @@ class Settings:
     seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        check_choice("stem", self.stem, STEMS)
+        if "." not in self.stem:
+            check_choice("stem", self.stem, STEMS)
         check_choice("backend", self.backend, BACKENDS)
         check_choice("tuner", self.tuner, TUNERS)
         check_choice("space", self.space, stem_class(self.stem).spaces)
@@ -78,6 +80,11 @@ class Settings:
         return {**settings, "seeds": list(self.seeds)}
 
 
+def stem_module(stem: str) -> str:
+    """Return the full name of a stem's module."""
+    return stem if "." in stem else f"tuning.{stem}"
+
+
 def stem_class(stem: str) -> Any:
     """Return the hypermodel's class of a stem."""
-    return importlib.import_module(f"tuning.{stem}").HYPERMODEL
+    return importlib.import_module(stem_module(stem)).HYPERMODEL
