@@ -27,7 +27,7 @@ from tuning.directory import write_atomically
 
 # A trial in which the process died this often is given up: it may be what
 # kills it, as one that needs more memory than there is.
-MOST_STARTS = 3
+MOST_STARTS = 5
 
 Trial = trials.Trial
 TrialStatus = trials.TrialStatus

@@ -129,7 +129,10 @@ class Results:
         self, trial: Trial, rank: int | None, names: list[str]
     ) -> list[Any]:
         outcome = self._outcome(trial)
-        metrics = [x["metrics"] for x in outcome["executions"]]
+        metrics = [
+            {"seconds": x["seconds"], **x["metrics"]}
+            for x in outcome["executions"]
+        ]
         scores = [x[self.objective.name] for x in metrics]
         values = searched_values(trial)
 
