@@ -20,6 +20,7 @@ from tuning.search import search
 from tuning.settings import TUNERS
 from tuning.settings import Settings
 from tuning.settings import stem_class
+from tuning.settings import stem_module
 
 RAY_OPTIONS = {
     "address",
@@ -33,7 +34,7 @@ RAY_OPTIONS = {
 def make_parser(stem: str) -> argparse.ArgumentParser:
     """Return the parser of a stem. What is not given is not set."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m tuning.{stem}",
+        prog=f"python -m {stem_module(stem)}",
         description=f"Search for better settings of the {stem}. Without "
         "arguments: 20 random trials on data that need no download.",
         argument_default=argparse.SUPPRESS,
@@ -117,8 +118,7 @@ def read_arguments(
         )
     if there is not None and there.get("stem") != stem:
         raise SearchError(
-            f"The search in {found.directory!r} is one of "
-            f"{there.get('stem')}: python -m tuning.{there.get('stem')}"
+            f"The search in {found.directory!r} is one of {there.get('stem')}."
         )
     settings = {
         "stem": stem,
@@ -144,8 +144,8 @@ def read_arguments(
     if settings["backend"] != keras.backend.backend():
         raise SearchError(
             f"Keras runs on {keras.backend.backend()}, and --backend is "
-            f"{settings['backend']}. Run this as `python -m tuning.{stem}`, "
-            "or set KERAS_BACKEND."
+            f"{settings['backend']}. Run `python -m {stem_module(stem)}`, or "
+            "set KERAS_BACKEND."
         )
     return Settings(**settings), found
 
@@ -161,6 +161,9 @@ def main(stem: str, arguments: Sequence[str] | None = None) -> None:
         settings, found = read_arguments(
             stem, sys.argv[1:] if arguments is None else arguments
         )
+    except (SearchError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    try:
         if "retrain" in found:
             print(
                 retrain(
@@ -183,8 +186,8 @@ def main(stem: str, arguments: Sequence[str] | None = None) -> None:
         )
         if is_worker():
             return  # The chief prints.
-    except (SearchError, ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    except (SearchError, FileNotFoundError, ImportError) as error:
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(
             "\nStopped. All finished trials are safe; go on with --resume."

@@ -69,15 +69,20 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def read_settings(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Return the settings of the search in a directory, `None` if none is."""
-    path = pathlib.Path(directory) / "settings.json"
+    """Return the settings of the search in a directory, `None` if none is.
+
+    Raises:
+        SearchError: They cannot be read.
+    """
+    directory = pathlib.Path(directory)
     try:
-        there = path.exists()
+        # Before that no trial has begun.
+        there = (directory / "trials" / "oracle.json").exists()
     except OSError as error:
         raise SearchError(
-            f"Cannot read {os.fspath(directory)!r}: {error.strerror}."
+            f"Cannot read {str(directory)!r}: {error.strerror}."
         ) from error
-    return read_json(path) if there else None
+    return read_json(directory / "settings.json") if there else None
 
 
 @contextlib.contextmanager
@@ -86,7 +91,8 @@ def claimed(settings: Settings, resume: bool) -> Iterator[None]:
 
     Args:
         settings: The search's.
-        resume: Whether a search that is there goes on.
+        resume: Whether a search that is there goes on. If none is, a new one
+            begins.
 
     Raises:
         SearchError: Another search runs there; there is one already, and

@@ -1,9 +1,9 @@
 """One trial: the same settings trained from each seed."""
 
 import dataclasses
-import gc
 import pathlib
 import tempfile
+import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -21,8 +21,9 @@ class Outcome:
     """What a trial came to. It can be sent to any process.
 
     Args:
-        executions: One dictionary a seed: `seed`, `metrics` as
-            `StemHyperModel.fit` returns them, `history` by epoch.
+        executions: One dictionary a seed: `seed`, `seconds` with the
+            compilation, `metrics` as `StemHyperModel.fit` returns them,
+            `history` by epoch.
         model: The bytes of a `.keras` file: the best execution's model.
         parameters: Number of parameters.
     """
@@ -78,8 +79,8 @@ def run_executions(
     executions: list[dict[str, Any]] = []
     best, saved, parameters = None, b"", 0
     for seed in seeds:
+        start = time.monotonic()
         keras.backend.clear_session(free_memory=True)
-        gc.collect()
         keras.utils.set_random_seed(seed)
         hp = keras_tuner.HyperParameters()
         hp.values = dict(values)
@@ -92,7 +93,12 @@ def run_executions(
             for name, epochs in model.history.history.items()
         }
         executions.append(
-            {"seed": seed, "metrics": metrics, "history": history}
+            {
+                "seed": seed,
+                "seconds": time.monotonic() - start,
+                "metrics": metrics,
+                "history": history,
+            }
         )
         score = metrics[objective.name]
         if best is None or objective.better_than(score, best):

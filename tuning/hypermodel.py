@@ -157,7 +157,7 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
         Returns:
             The metrics of the best epoch; `best_epoch` and `epochs`, how many
             there were; `hopeless`, 1 if there were less for being no better
-            than a guess; `seconds`.
+            than a guess.
 
         Raises:
             keras_tuner.errors.FailedTrialError: The training ended in NaN.
@@ -189,5 +189,4 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
             "best_epoch": float(validation.best_epoch),
             "epochs": float(len(history.epoch)),
             "hopeless": float(validation.hopeless),
-            "seconds": validation.seconds,
         }

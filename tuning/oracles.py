@@ -20,7 +20,6 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine import metrics_tracking
 from keras_tuner.engine import trial as trials
 
 from tuning.directory import read_json
@@ -28,7 +27,7 @@ from tuning.directory import write_atomically
 
 # A trial in which the process died this often is given up: it may be what
 # kills it, as one that needs more memory than there is.
-MOST_STARTS = 3
+MOST_STARTS = 5
 
 Trial = trials.Trial
 TrialStatus = trials.TrialStatus
@@ -110,7 +109,7 @@ class DurableOracle(keras_tuner.Oracle):
             trial = self.trials[name]
             if trial.status not in FINISHED:
                 if not self._killed_too_often(trial):
-                    trial.metrics = metrics_tracking.MetricsTracker()
+                    trial.metrics = type(trial.metrics)()
                     again.append(name)
                     continue
                 self._save_trial(trial)

@@ -20,6 +20,7 @@ from tuning.oracles import DurableOracle
 from tuning.oracles import Trial
 from tuning.oracles import TrialStatus
 from tuning.settings import Settings
+from tuning.settings import stem_module
 
 
 class Results:
@@ -128,7 +129,10 @@ class Results:
         self, trial: Trial, rank: int | None, names: list[str]
     ) -> list[Any]:
         outcome = self._outcome(trial)
-        metrics = [x["metrics"] for x in outcome["executions"]]
+        metrics = [
+            {"seconds": x["seconds"], **x["metrics"]}
+            for x in outcome["executions"]
+        ]
         scores = [x[self.objective.name] for x in metrics]
         values = searched_values(trial)
 
@@ -239,7 +243,8 @@ def retrain_command(settings: Settings, rank: int = 1) -> str:
     """Return the command that trains a trial again from other seeds."""
     first = max(settings.seeds) + 1
     return (
-        f"python -m tuning.{settings.stem} --directory {settings.directory} "
+        f"python -m {stem_module(settings.stem)} "
+        f"--directory {settings.directory} "
         f"--retrain {rank} --seeds {first} {first + 1} {first + 2}"
     )
 

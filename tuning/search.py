@@ -1,6 +1,8 @@
 """A search: its tuner, on this machine or on many."""
 
+import functools
 import json
+import os
 import pathlib
 import traceback
 from collections.abc import Callable
@@ -39,8 +41,15 @@ def run_values(settings: Settings, values: dict[str, Any]) -> Outcome:
         settings: The search's.
         values: `trial.hyperparameters.values`.
     """
-    hypermodel = make_hypermodel(settings)
-    return run_executions(hypermodel, values, settings.seeds, verbose=0)
+    return run_executions(
+        _kept_hypermodel(settings), values, settings.seeds, verbose=0
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_hypermodel(settings: Settings) -> StemHyperModel:
+    # It keeps its data from trial to trial.
+    return make_hypermodel(settings)
 
 
 class SearchTuner(keras_tuner.Tuner):
@@ -108,22 +117,23 @@ class SearchTuner(keras_tuner.Tuner):
         return self.oracle._get_oracle_fname()
 
     def save(self) -> None:
-        if not self._is_worker():
+        if not is_worker():
             self.oracle.save()
 
     def reload(self) -> None:
-        if not self._is_worker():
+        if not is_worker():
             self.oracle.reload()
-
-    def _is_worker(self) -> bool:
-        return is_worker()
 
 
 def is_worker() -> bool:
-    """Whether KerasTuner's variables make this process a chief's worker."""
-    from keras_tuner.src.distribute import utils
+    """Return whether KerasTuner's variables say that the oracle is elsewhere.
 
-    return bool(utils.has_chief_oracle() and not utils.is_chief_oracle())
+    See KerasTuner's guide to distributed tuning: `KERASTUNER_ORACLE_IP` is
+    set, and `KERASTUNER_TUNER_ID` names no chief.
+    """
+    return "KERASTUNER_ORACLE_IP" in os.environ and (
+        "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
+    )
 
 
 def make_tuner(settings: Settings, verbose: int = 1) -> SearchTuner:
@@ -166,10 +176,7 @@ def search(
     verbose: int = 1,
     **options: Any,
 ) -> SearchTuner:
-    """Run a search to its end.
-
-    Where KerasTuner's variables make this process a worker, it runs trials of
-    its chief's search until there are no more.
+    """Run a search to its end, or as a worker its share of one.
 
     Args:
         settings: A `Settings`.
@@ -184,7 +191,7 @@ def search(
     Raises:
         SearchError: The directory cannot be used; see `claimed`.
     """
-    if is_worker():
+    if is_worker():  # The directory is the chief's.
         tuner = make_tuner(settings, verbose)
         tuner.search()
         return tuner

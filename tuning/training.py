@@ -1,7 +1,6 @@
 """How a trial is trained, whatever the model."""
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -178,9 +177,6 @@ class Validation(keras.callbacks.Callback):
         self.best_epoch = 0
         self.hopeless = False
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.start = time.monotonic()
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         found = self.measure(predict(self.model, self.x))
         numbers = {"loss": logs.get("loss", 0.0), **found}
@@ -210,4 +206,3 @@ class Validation(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self.model.set_weights(self.weights)
-        self.seconds = time.monotonic() - self.start
