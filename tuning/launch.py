@@ -5,7 +5,7 @@
 What follows the stem is its own command line. Where a worker is killed, as by
 a system that has run out of memory, KerasTuner's chief would wait for ever:
 here it begins again under its name, and the chief gives it its trial once
-more. A trial that kills its worker three times is recorded as failed. If the
+more. A trial that kills its worker five times is recorded as failed. If the
 chief ends, or a worker has an error of its own, all processes end.
 """
 

@@ -100,8 +100,8 @@ def test_a_worker_killed_in_the_middle_of_a_trial(tmp_path):
 
 def outcome(score):
     metrics = {"val_mse": score, "best_epoch": 1.0, "epochs": 1.0}
-    metrics |= {"hopeless": 0.0, "seconds": 0.0}
-    execution = {"seed": 0, "metrics": metrics, "history": {}}
+    metrics["hopeless"] = 0.0
+    execution = {"seed": 0, "seconds": 0.0, "history": {}, "metrics": metrics}
     return Outcome((execution,), b"model", 1)
 
 
