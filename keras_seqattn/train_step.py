@@ -11,6 +11,9 @@ from typing import Any
 
 import keras
 
+from keras_seqattn.data_parallel import sum_over_ranks
+from keras_seqattn.data_parallel import torch_ranks
+
 
 def run_train_step(
     model: keras.Model, learn: Callable[[Any], Any], arguments: Sequence[Any]
@@ -60,8 +63,11 @@ def apply_gradients(
 
     The gradients are scaled as a loss would be, since an optimizer for half
     precision divides by its scale again. On JAX that optimizer's `apply`
-    would assign within a branch, so its stateless form is used.
+    would assign within a branch, so its stateless form is used. Gradients of
+    several replicas are summed: by the optimizer on TensorFlow, where the
+    arrays are sharded on JAX, here on torch.
     """
+    gradients = sum_over_ranks(gradients)
     gradients = [optimizer.scale_loss(gradient) for gradient in gradients]
     if keras.backend.backend() != "jax":
         optimizer.apply(gradients, variables)
@@ -111,7 +117,7 @@ def penalty_gradient(variable: keras.Variable) -> Any:
 
         with torch.enable_grad():
             value = value.detach().requires_grad_()
-            return torch.autograd.grad(penalty(value), value)[0]
+            return torch.autograd.grad(penalty(value), value)[0] / replicas()
     import tensorflow as tf
 
     value = tf.identity(value)
@@ -122,12 +128,35 @@ def penalty_gradient(variable: keras.Variable) -> Any:
 
 
 def replicas() -> int:
-    """Number of copies that a TensorFlow strategy trains together."""
+    """Number of copies of the model that are trained together.
+
+    Those of a TensorFlow strategy, or torch's processes. On JAX there is one,
+    whose arrays may be spread over devices.
+    """
     if keras.backend.backend() != "tensorflow":
-        return 1
+        return torch_ranks()
     import tensorflow as tf
 
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def whole_loss(loss: Any) -> Any:
+    """A loss to report, of one that Keras computed.
+
+    Under a TensorFlow strategy that is a replica's share of it.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return replicas() * loss
+    return loss
+
+
+def add_changes(variable: keras.Variable, change: Any) -> None:
+    """Add to a variable what all replicas found."""
+    if keras.backend.backend() == "tensorflow":
+        # What replicas assign is averaged.
+        change = replicas() * change
+    (change,) = sum_over_ranks([change])
+    variable.assign_add(change)
 
 
 def ensure_shape(values: Any, shape: tuple[int | None, ...]) -> Any:

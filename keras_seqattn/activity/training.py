@@ -146,7 +146,6 @@ class ActivityTrainer:
             drop_remainder=True,
         )
         epochs = _Epochs(
-            batches,
             None
             if watched is None
             else (
@@ -226,22 +225,17 @@ def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Shuffles before each epoch, scores and keeps weights after it."""
+    """Scores and keeps weights after each epoch."""
 
     def __init__(
         self,
-        batches: WindowBatches,
         watched: tuple[np.ndarray, np.ndarray] | None,
         patience: int | None,
     ) -> None:
         super().__init__()
-        self.batches = batches
         self.watched = watched
         self.patience = patience
         self.best_rank: tuple[float, float] | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.batches.epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.final = self.model.get_weights()

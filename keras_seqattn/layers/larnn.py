@@ -505,6 +505,8 @@ class _Norm(keras.layers.Layer):
                     initializer=value,
                     trainable=False,
                     autocast=False,
+                    # Under a tf.distribute strategy: not one replica's.
+                    aggregation="mean",
                 )
                 setattr(self, f"moving_{name}", weight)
 

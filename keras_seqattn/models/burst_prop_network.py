@@ -26,11 +26,12 @@ from keras_seqattn.temporal_learning import TemporalLearning
 from keras_seqattn.temporal_learning import check_one_replica
 from keras_seqattn.temporal_learning import check_plain_sgd
 from keras_seqattn.temporal_learning import greatest_strength
+from keras_seqattn.train_step import add_changes
 from keras_seqattn.train_step import apply_gradients
 from keras_seqattn.train_step import computed
 from keras_seqattn.train_step import penalty_gradient
-from keras_seqattn.train_step import replicas
 from keras_seqattn.train_step import run_train_step
+from keras_seqattn.train_step import whole_loss
 
 MODES = ("rate", "temporal")
 RATE_ONLY = (
@@ -470,9 +471,8 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             self._update_inhibition(bursts, column)
         for metric in self.metrics:
             if metric.name == "loss":
-                # A strategy's replicas each have their share of the loss.
                 metric.update_state(
-                    replicas() * loss, sample_weight=ops.shape(y)[0]
+                    whole_loss(loss), sample_weight=ops.shape(y)[0]
                 )
         return self.compute_metrics(x, y, outputs, sample_weight)
 
@@ -506,9 +506,10 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                     _weighted(found.potential, sample_weight),
                     found.prior_burst_rate,
                 )
-                # Replicas' values are averaged, but their changes should add.
-                rate = replicas() * self.recurrent_learning_rate
-                layer.recurrent_kernel.assign_add(rate * change)
+                add_changes(
+                    layer.recurrent_kernel,
+                    self.recurrent_learning_rate * change,
+                )
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As in every Keras model; in time with plain SGD alone."""

@@ -1,9 +1,6 @@
 import functools
 import itertools
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -24,7 +21,6 @@ from tests.models.burst_prop_cases import difference
 from tests.models.burst_prop_cases import network
 from tests.models.burst_prop_cases import random_layers
 from tests.models.burst_prop_cases import reference
-from tests.models.burst_prop_cases import reference_weights
 from tests.models.burst_prop_cases import set_weights
 from tests.models.burst_prop_cases import train
 from tests.models.burst_prop_cases import weights
@@ -560,27 +556,6 @@ def test_regularizers():
         shift = to_numpy(a.kernel) - to_numpy(b.kernel)
         np.testing.assert_allclose(shift, -rate * 0.02 * kernel, atol=1e-6)
         layer_checks.assert_same(a.bias, b.bias)
-
-
-def test_two_devices(tmp_path):
-    path = tmp_path / "weights.npz"
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.distributed_burst_prop", str(path)],
-        env={**os.environ, "KERAS_BACKEND": BACKEND},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    expected = train(reference(**EVERYTHING), 2)
-    with np.load(path) as file:
-        assert file["devices"] == (1 if BACKEND == "torch" else 2)
-        losses = file["loss"]
-        found = [file[f"weight_{n}"] for n in range(len(file.files) - 2)]
-    alone = compiled_network(**EVERYTHING).fit(X, Y, epochs=2, **FIT).history
-    np.testing.assert_allclose(losses, alone["loss"], rtol=1e-5)
-    for a, b in zip(found, reference_weights(expected), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 # The model as a Keras object.

@@ -1,0 +1,204 @@
+"""KerasTuner's oracles, made to survive a SIGKILL at any moment.
+
+An oracle chooses what is tried. KerasTuner's save their state as they go, but
+not so that every moment is a good one to be killed in. What is mended here,
+as of keras-tuner 1.4.8:
+
+- files are written as a whole, by a temporary name;
+- a trial that was finished but still noted as running is not run again;
+- a trial that was begun but not noted is forgotten, and chosen again;
+- a trial that is run again begins without the metrics of its first run;
+- the state is saved once more when a trial is no longer noted as running;
+- a grid goes on after a resume, and Bayesian draws depend on how many trials
+  there are, not on how often the search was resumed.
+"""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine import trial as trials
+
+from tuning.directory import read_json
+from tuning.directory import write_atomically
+
+# A trial in which the process died this often is given up: it may be what
+# kills it, as one that needs more memory than there is.
+MOST_STARTS = 5
+
+Trial = trials.Trial
+TrialStatus = trials.TrialStatus
+FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+
+
+class DurableOracle(keras_tuner.Oracle):
+    """What all of them have in common.
+
+    Attributes:
+        on_end: Called with each trial that has ended, under the oracle's lock.
+    """
+
+    on_end: Callable[[Trial], None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Failed trials are recorded, and never the end of a search.
+        super().__init__(*args, max_consecutive_failed_trials=None, **kwargs)
+        self.verbose = 0
+        self._starts: dict[str, int] = {}
+
+    @keras_tuner.synchronized
+    def create_trial(self, tuner_id: str) -> Trial:
+        # A worker that asks while it has a trial was killed, and is back.
+        before = self.ongoing_trials.get(tuner_id)
+        if before is not None and self._killed_too_often(before):
+            self.end_trial(before)
+        trial = super().create_trial(tuner_id)
+        if trial.status == TrialStatus.RUNNING:
+            starts = self._starts.get(trial.trial_id, 0)
+            self._starts[trial.trial_id] = starts + 1
+            self.save()
+        return trial
+
+    @keras_tuner.synchronized
+    def end_trial(self, trial: Trial) -> None:
+        super().end_trial(trial)
+        self.save()
+        if self.on_end is not None:
+            self.on_end(self.trials[trial.trial_id])
+
+    def _killed_too_often(self, trial: Trial) -> bool:
+        if self._starts.get(trial.trial_id, 0) < MOST_STARTS:
+            return False
+        trial.status = TrialStatus.FAILED
+        trial.message = (
+            f"The process died in each of {MOST_STARTS} runs of this trial. "
+            "It may have run out of memory."
+        )
+        return True
+
+    def get_state(self) -> dict[str, Any]:
+        return {**super().get_state(), "starts": self._starts}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self._starts = state["starts"]
+
+    def save(self) -> None:
+        _save_json(self._get_oracle_fname(), self.get_state())
+
+    def _save_trial(self, trial: Trial) -> None:
+        folder = pathlib.Path(self._project_dir) / f"trial_{trial.trial_id}"
+        _save_json(folder / "trial.json", trial.get_state())
+
+    def reload(self) -> None:
+        state = read_json(self._get_oracle_fname())
+        self.trials = {}
+        for name in state["start_order"]:
+            folder = pathlib.Path(self._project_dir) / f"trial_{name}"
+            found = read_json(folder / "trial.json")
+            self.trials[name] = Trial.from_state(found)
+        self.set_state(state)
+        running = [trial.trial_id for trial in self.ongoing_trials.values()]
+        self.ongoing_trials = {}
+        again = []
+        # Those that ran, and those that were waiting to run again.
+        for name in sorted({*running, *self._retry_queue}):
+            trial = self.trials[name]
+            if trial.status not in FINISHED:
+                if not self._killed_too_often(trial):
+                    trial.metrics = type(trial.metrics)()
+                    again.append(name)
+                    continue
+                self._save_trial(trial)
+            if name not in self.end_order:
+                self.end_order.append(name)
+        self._retry_queue = again[::-1]  # The last one is taken first.
+        # Of a process that is no more.
+        self.tuner_ids = set()
+
+
+class RandomOracle(DurableOracle, keras_tuner.oracles.RandomSearchOracle):
+    """Random search: settings drawn independently of each other."""
+
+
+class BayesianOracle(
+    DurableOracle, keras_tuner.oracles.BayesianOptimizationOracle
+):
+    """Bayesian optimization: a Gaussian process of the scores so far."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        self._random_state = np.random.RandomState(
+            self.seed + len(self.start_order)
+        )
+        return super().populate_space(trial_id)
+
+
+class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
+    """Hyperband: many settings for few epochs, the best of them for more."""
+
+
+class GridOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
+    """All settings, in order. Ranges without steps have ten values each."""
+
+    def reload(self) -> None:
+        super().reload()
+        # Each trial's neighbour in the order is what the oracle looks for.
+        ordered: list[str] = []
+        for name in self.start_order:
+            place = len(ordered)
+            while (
+                place
+                and self._compare(
+                    self.trials[ordered[place - 1]].hyperparameters.values,
+                    self.trials[name].hyperparameters.values,
+                )
+                > 0
+            ):
+                place -= 1
+            ordered.insert(place, name)
+        for name in ordered:
+            self._ordered_ids.insert(name)
+        self._populate_next = list(self.start_order)
+
+
+def _save_json(path: Any, state: dict[str, Any]) -> None:
+    write_atomically(path, json.dumps(state))
+
+
+def make_oracle(
+    tuner: str,
+    objective: keras_tuner.Objective,
+    max_trials: int,
+    epochs: int,
+    seed: int,
+) -> DurableOracle:
+    """Return a new oracle.
+
+    Args:
+        tuner: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`.
+        objective: What is searched for.
+        max_trials: The most trials.
+        epochs: The most epochs of a trial, for Hyperband.
+        seed: Integer, not negative.
+    """
+    # KerasTuner takes a seed of 0 for none.
+    settings: dict[str, Any] = {"objective": objective, "seed": seed + 1}
+    if tuner == "hyperband":
+        # As many rounds as there are trials: their number ends the search.
+        oracle = HyperbandOracle(
+            max_epochs=epochs, hyperband_iterations=max_trials, **settings
+        )
+        oracle.max_trials = max_trials
+        return oracle
+    if tuner == "bayesian":
+        # KerasTuner's own is three draws a parameter: never less than 30 here.
+        settings["num_initial_points"] = max(3, max_trials // 3)
+    kinds: dict[str, Callable[..., DurableOracle]] = {
+        "random": RandomOracle,
+        "bayesian": BayesianOracle,
+        "grid": GridOracle,
+    }
+    return kinds[tuner](max_trials=max_trials, **settings)

@@ -1,0 +1,127 @@
+"""A trial again, from other seeds, beside the defaults."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_seqattn.markdown import markdown_table
+from keras_seqattn.markdown import mean_and_deviation
+from tuning.directory import SearchError
+from tuning.directory import write_atomically
+from tuning.executions import run_executions
+from tuning.oracles import Trial
+from tuning.results import ranked
+from tuning.results import searched_values
+from tuning.search import SearchTuner
+from tuning.search import make_hypermodel
+from tuning.settings import DEFAULTS_SPACE
+from tuning.settings import Settings
+
+
+def retrain(
+    settings: Settings,
+    rank: int = 1,
+    *,
+    folds: Sequence[int] = (0,),
+    verbose: int = 1,
+) -> str:
+    """Train the `rank`-th best trial and the defaults again, from each seed.
+
+    A search's best score flatters: it is the best of many. From seeds that
+    the search has not seen, by the same protocol, it is compared fairly.
+
+    Args:
+        settings: The search's, with other seeds.
+        rank: 1 is the best trial. 0: the defaults alone.
+        folds: Which parts of the data validate, one after another.
+        verbose: 0 is silent, 1 shows progress bars.
+
+    Returns:
+        A table: each one's mean and deviation over the seeds. It is written
+        to `retrain_<rank>.md`, every number to `retrain_<rank>.json`, and the
+        model of the best seed to `retrain_<rank>.keras`.
+
+    Raises:
+        SearchError: There are fewer completed trials.
+    """
+    directory = pathlib.Path(settings.directory)
+    default = dataclasses.replace(settings, space=DEFAULTS_SPACE)
+    points = {"defaults": (default, {})}
+    if rank:
+        trial = _trial(settings, rank)
+        # Of Hyperband's trials, the epochs of this one.
+        points = {
+            f"trial {trial.trial_id}": (settings, searched_values(trial)),
+            **points,
+        }
+    rows, found = [], {}
+    for name, (point, values) in points.items():
+        by_fold = []
+        for fold in folds:
+            hypermodel = make_hypermodel(point, fold)
+            outcome = run_executions(
+                hypermodel,
+                values,
+                settings.seeds,
+                title=f"{name}, fold {fold}, ",
+                verbose=verbose,
+            )
+            by_fold.append(outcome)
+            if len(by_fold) == 1 and name == next(iter(points)):
+                write_atomically(
+                    directory / f"retrain_{rank}.keras", outcome.model
+                )
+        metric = hypermodel.objective.name
+        scores = np.array(
+            [
+                [x["metrics"][metric] for x in outcome.executions]
+                for outcome in by_fold
+            ]
+        )
+        # The spread over the seeds of what is the mean over the folds.
+        rows.append(
+            [
+                name,
+                mean_and_deviation(scores.mean(axis=0).tolist()),
+                ", ".join(f"{score:.4f}" for score in scores.mean(axis=0)),
+                f"{by_fold[0].parameters:,}",
+                f"{np.mean([x['seconds'] for x in by_fold[0].executions]):.0f}",
+            ]
+        )
+        found[name] = {
+            "values": values,
+            "scores_by_fold": scores.tolist(),
+            "outcomes": [outcome.to_dict() for outcome in by_fold],
+        }
+    head = [
+        settings.stem,
+        metric,
+        f"seeds {', '.join(map(str, settings.seeds))}",
+        "parameters",
+        "seconds",
+    ]
+    table = markdown_table(head, rows)
+    write_atomically(directory / f"retrain_{rank}.md", table + "\n")
+    write_atomically(
+        directory / f"retrain_{rank}.json",
+        json.dumps(
+            {**settings.to_dict(), "folds": list(folds), "found": found},
+            indent=1,
+            allow_nan=False,
+        ),
+    )
+    return table
+
+
+def _trial(settings: Settings, rank: int) -> Trial:
+    oracle = SearchTuner(settings, verbose=0).oracle
+    trials = ranked(oracle)
+    if not 1 <= rank <= len(trials):
+        raise SearchError(
+            f"There are {len(trials)} completed trials in "
+            f"{settings.directory!r}. Received: --retrain {rank}"
+        )
+    return trials[rank - 1]
