@@ -89,4 +89,3 @@ def _draw(rng: Any, x: Any, length: int | None) -> np.ndarray:
         # Where square root and logarithm have a value too.
         return rng.uniform(0.1, 0.9, size=shape).astype("float32")
     return rng.integers(0, 2, size=shape)
-

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pathlib
-import tempfile
 import zipfile
 from typing import Any
 
@@ -11,11 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.streaming.compiled_step import compiled_step
 from keras_seqattn.streaming.step_model import MASK
 from keras_seqattn.streaming.step_model import NEXT
 from keras_seqattn.streaming.step_model import initial_state
+from keras_seqattn.streaming.step_model import numpy_type
 from keras_seqattn.streaming.step_model import state_inputs
 
 FINGERPRINT = "fingerprint"
@@ -59,26 +58,29 @@ class StreamingSession:
     """
 
     def __init__(self, step: keras.Model, batch: int = 1) -> None:
-        self.batch = check_positive_integer("batch", batch)
         self._first = initial_state(step, batch)
-        self._given = {
+        self.batch = batch
+        self.fingerprint = _fingerprint(step)
+        self._has_mask = MASK in step.input
+        given = {
             name: x
             for name, x in step.input.items()
             if name not in self._first and name != MASK
         }
-        self._has_mask = MASK in step.input
-        self._outputs = [k for k in step.output if k not in self._next_names()]
-        self._types = {
-            name: keras.backend.standardize_dtype(x.dtype)
-            for name, x in step.input.items()
+        self._types = {name: numpy_type(x) for name, x in given.items()}
+        self._shapes = {k: (batch, *x.shape[1:]) for k, x in given.items()}
+        self._state_types = {
+            name: step.input[name].dtype for name in self._first
         }
-        self.fingerprint = _fingerprint(step)
+        self._outputs = [
+            name
+            for name in step.output
+            if name.removeprefix(NEXT) not in self._first
+        ]
+        self._states: dict[str, Any] = {}
         self.reset()
-        nothing = {
-            name: np.zeros((batch, *x.shape[1:])) for name, x in self._given.items()
-        }
         self._run = compiled_step(
-            step, self._inputs(nothing, np.ones(batch, bool))
+            step, self._inputs(self._nothing(), np.zeros(batch, bool))
         )
 
     def push(self, x: Any = None, mask: Any = None) -> Any:
@@ -102,23 +104,26 @@ class StreamingSession:
                 no step is missing.
         """
         values, single = self._values(x)
-        mask = self._present(mask, x is None)
+        present = self._present(mask, x is None)
         for name, value in values.items():
-            lost = ~np.isfinite(value.reshape(self.batch, -1)).all(axis=1)
-            if np.any(lost & mask):
+            finite = np.isfinite(value.reshape(self.batch, -1)).all(axis=1)
+            if not finite[present].all():
                 raise ValueError(
                     f"`{name}` must be finite: NaN would stay in the states "
                     "for ever. For a missing step push `None`, or give a "
                     "`mask` that is False for its stream. Received: NaN or "
-                    f"infinity in the streams {np.flatnonzero(lost & mask)}"
+                    f"infinity in stream {np.argmin(finite | ~present)}"
                 )
-            value[~mask] = 0
-        results = self._run(self._inputs(values, mask))
+            value[~present] = 0
+        results = self._run(self._inputs(values, present))
         self._states = {name: results[NEXT + name] for name in self._states}
+        # Copies: on torch an array may share its memory with a state.
         outputs = {
-            name: ops.convert_to_numpy(results[name])[0 if single else slice(None)]
+            name: np.array(ops.convert_to_numpy(results[name]))
             for name in self._outputs
         }
+        if single:
+            outputs = {name: value[0] for name, value in outputs.items()}
         return outputs if len(outputs) > 1 else outputs[self._outputs[0]]
 
     def reset(self, stream: int | None = None) -> None:
@@ -131,8 +136,7 @@ class StreamingSession:
         if stream is not None:
             if not -self.batch <= stream < self.batch:
                 raise ValueError(
-                    f"There are {self.batch} streams. "
-                    f"Received: stream={stream}"
+                    f"There are {self.batch} streams. Received: stream={stream}"
                 )
             for name, value in self._numpy_states().items():
                 states[name] = value.copy()
@@ -165,9 +169,11 @@ class StreamingSession:
         shapes = {name: np.shape(value) for name, value in state.items()}
         expected = {name: value.shape for name, value in self._first.items()}
         if shapes != expected:
+            other = dict(shapes.items() - expected.items())
             raise ValueError(
-                f"The states must be arrays of the shapes {expected}: of as "
-                f"many streams as this session has. Received: {shapes}"
+                "The states must be those of `state_dict`, of as many streams "
+                f"as this session has, {self.batch}. Received: of another "
+                f"shape {other}, missing {sorted(expected.keys() - shapes)}"
             )
         for name, value in state.items():
             if not np.isfinite(value).all():
@@ -184,14 +190,13 @@ class StreamingSession:
             path: File to write; an existing one is replaced.
         """
         path = pathlib.Path(path)
-        handle, scratch = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with scratch.open("wb") as file:
                 np.savez(file, **self.state_dict())
-            os.replace(scratch, path)
-        except BaseException:
-            os.unlink(scratch)
-            raise
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read the states from a file that `save` wrote.
@@ -205,45 +210,53 @@ class StreamingSession:
         try:
             with np.load(path, allow_pickle=False) as file:
                 state = dict(file)
-        except FileNotFoundError:
-            raise
-        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as e:
+        except (EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"{os.fspath(path)!r} is not a file of `StreamingSession.save`,"
-                " or it is damaged."
-            ) from e
+                "The file was not written by `StreamingSession.save`, or it "
+                f"is damaged. Received: {os.fspath(path)!r}"
+            ) from error
         self.load_state_dict(state)
 
-    def _next_names(self) -> set[str]:
-        return {NEXT + name for name in self._first}
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {k: (self.batch, *x.shape[1:]) for k, x in self._specs.items()}
 
-    def _inputs(self, values: Any, mask: np.ndarray) -> dict[str, Any]:
-        given = {**values, **({MASK: mask} if self._has_mask else {})}
-        given = {
-            name: ops.convert_to_tensor(value, self._types[name])
-            for name, value in given.items()
-        }
-        return {**given, **self._states}
+    def _inputs(self, values: Any, present: np.ndarray) -> dict[str, Any]:
+        mask = {MASK: present} if self._has_mask else {}
+        return {**values, **mask, **self._states}
 
     def _values(self, x: Any) -> tuple[dict[str, np.ndarray], bool]:
-        """Arrays with a batch axis, and whether there was none."""
-        shapes = {k: (self.batch, *v.shape[1:]) for k, v in self._given.items()}
+        """Arrays of the session's own, and whether they lacked a batch axis."""
+        shapes = self._shapes
         if x is None:
-            zeros = {name: np.zeros(shape) for name, shape in shapes.items()}
-            return zeros, self.batch == 1
+            return self._nothing(), self.batch == 1
         if not isinstance(x, dict):
-            x = dict.fromkeys(shapes, x) if len(shapes) == 1 else {"x": x}
-        values = {name: np.array(value, "float32") for name, value in x.items()}
-        single = self.batch == 1 and {k: (1, *v.shape) for k, v in values.items()} == shapes
+            x = dict.fromkeys(list(shapes)[:1], x)
+        # What is infinite in float32 is refused as such.
+        with np.errstate(over="ignore"):
+            values = {
+                name: np.array(value, self._types.get(name))
+                for name, value in x.items()
+            }
+        single = self.batch == 1 and all(
+            value.ndim + 1 == len(shapes.get(name, ()))
+            for name, value in values.items()
+        )
         if single:
             values = {name: value[None] for name, value in values.items()}
         received = {name: value.shape for name, value in values.items()}
         if received != shapes:
             raise ValueError(
-                f"A step must have the shape {shapes}: (streams, features)"
-                f"{', or without the streams' + chr(39) + ' axis' if self.batch == 1 else ''}. Received: {received}"
+                "A step must be an array (batch, features), one row a stream, "
+                "or for a single stream (features,); of several inputs, a "
+                f"dictionary. Expected: {shapes}. Received: {received}"
             )
         return values, single
+
+    def _nothing(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.zeros(shape, self._types[name])
+            for name, shape in self._shapes.items()
+        }
 
     def _present(self, mask: Any, nothing: bool) -> np.ndarray:
         present = np.full(self.batch, not nothing)
@@ -263,18 +276,18 @@ class StreamingSession:
         return present
 
     def _numpy_states(self) -> dict[str, np.ndarray]:
-        # In float32 what NumPy has no type for, or another backend no such.
+        # Half precision as float32: NumPy has no bfloat16.
         return {
             name: ops.convert_to_numpy(
-                ops.cast(value, "float32") if "float" in self._types[name] else value
+                ops.cast(value, self._first[name].dtype.name)
             )
             for name, value in self._states.items()
         }
 
     def _set_states(self, states: dict[str, Any]) -> None:
         self._states = {
-            name: ops.convert_to_tensor(value, self._types[name])
-            for name, value in states.items()
+            name: ops.convert_to_tensor(states[name], dtype)
+            for name, dtype in self._state_types.items()
         }
 
 

@@ -24,13 +24,16 @@ class StepLayer(keras.layers.Layer):
         layer: The layer, built.
     """
 
-    has_strides = False
-
     def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", layer.dtype_policy)
         super().__init__(**kwargs)
         self.layer = layer
         self.supports_masking = True
+
+    @property
+    def has_strides(self) -> bool:
+        """Whether not every step has an output of its own."""
+        return False
 
     def state_specs(self) -> list[StateSpec]:
         """Return width and type of each state."""
@@ -100,7 +103,10 @@ class RecurrentStep(StepLayer):
             _where(mask, *pair)
             for pair in zip(keras.tree.flatten(new), states, strict=True)
         ]
-        return (output[:, None] if self.layer.return_sequences else output, *new)
+        return (
+            output[:, None] if self.layer.return_sequences else output,
+            *new,
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
@@ -151,9 +157,7 @@ class ConvolutionStep(StepLayer):
             new += [output, later]
         else:
             new.append(output)
-        new = [
-            _where(mask, *pair) for pair in zip(new, states, strict=True)
-        ]
+        new = [_where(mask, *pair) for pair in zip(new, states, strict=True)]
         output = new[-2 if self.has_strides else -1][:, None]
         if self.has_strides:
             return (output, *new, _all([now, *masks]))
@@ -188,15 +192,15 @@ class BurstPropStep(StepLayer):
             nobody,
             nobody,
         )
-        new = {name: state[name] for name in old}
-        if "time" in new:
+        seen = {name: state[name] for name in old}
+        if "time" in seen:
             # Only the first steps matter, and float32 does not count forever.
-            new["time"] = ops.minimum(new["time"], len(network.units) + 2)
+            seen["time"] = ops.minimum(seen["time"], len(network.units) + 2)
         # The events of the last layer are the output.
         output = _where(mask, output, old["events"][-1])
         new = [
             _where(mask, *pair)
-            for pair in zip(keras.tree.flatten(new), states, strict=True)
+            for pair in zip(keras.tree.flatten(seen), states, strict=True)
         ]
         return (output[:, None], *new)
 
@@ -213,6 +217,7 @@ class Window(keras.layers.Layer):
 
     def __init__(self, size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # What passes through keeps its type.
         self.size = check_positive_integer("size", size)
         self.supports_masking = True
 
@@ -224,8 +229,7 @@ class Window(keras.layers.Layer):
         return [(width, dtype), (1, "float32")][: min(self.size, 2)]
 
     def call(self, inputs: Any, states: list[Any], masks: list[Any]) -> Any:
-        """Return `(batch, size, ...)` and the new states, like a `StepLayer`.
-        """
+        """Return `(batch, size, ...)` and the new states: a `StepLayer`."""
         mask, shape = _all(masks), (-1, self.size, *inputs.shape[2:])
         new = [ops.reshape(inputs, (-1, math.prod(inputs.shape[2:])))]
         if self.size > 1:
@@ -245,8 +249,24 @@ class Window(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
+class OneStep(keras.layers.Layer):
+    """A step as a sequence of length 1."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.autocast = False
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[:, None]
+
+
+@keras.saving.register_keras_serializable(package="keras_seqattn")
 class Newest(keras.layers.Layer):
     """The last step of a sequence."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.autocast = False
 
     def call(self, inputs: Any) -> Any:
         return inputs[:, -1]
