@@ -217,9 +217,6 @@ class StreamingSession:
             ) from error
         self.load_state_dict(state)
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return {k: (self.batch, *x.shape[1:]) for k, x in self._specs.items()}
-
     def _inputs(self, values: Any, present: np.ndarray) -> dict[str, Any]:
         mask = {MASK: present} if self._has_mask else {}
         return {**values, **mask, **self._states}
