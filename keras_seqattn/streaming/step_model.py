@@ -83,7 +83,7 @@ def step_model(
     model = _functional(model)
     if window is not None:
         window = check_positive_integer("window", window)
-    _check_time_axis(model, window)
+    _check_inputs(model, window)
     given = [
         keras.Input(x.shape[2:], dtype=x.dtype, name=name_of(x))
         for x in model.inputs
@@ -171,12 +171,17 @@ def _functional(model: keras.Model) -> keras.Model:
     return model
 
 
-def _check_time_axis(model: keras.Model, window: int | None) -> None:
+def _check_inputs(model: keras.Model, window: int | None) -> None:
     shapes = {name_of(x): tuple(x.shape) for x in model.inputs}
     if any(len(shape) < 3 for shape in shapes.values()):
         raise ValueError(
             "Every input of the model must be (batch, time, features). "
             f"Received: {shapes}"
+        )
+    if MASK in shapes:
+        raise ValueError(
+            "An input named 'mask' leaves no name for the mask of missing "
+            f"steps: name it otherwise. Received: {shapes}"
         )
     lengths = {shape[1] for shape in shapes.values()} - {None}
     if window is None:
