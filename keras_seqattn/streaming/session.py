@@ -208,8 +208,12 @@ class StreamingSession:
             ValueError: A file that is not one, or as `load_state_dict`.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                state = dict(file)
+            # Opened here: NumPy leaves a file open that it cannot read.
+            with (
+                pathlib.Path(path).open("rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
+                state = dict(arrays)
         except (EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(
                 "The file was not written by `StreamingSession.save`, or it "

@@ -174,10 +174,15 @@ def make(build):
     """Build a model and give it weights without a zero, contractive."""
     model = build()
     rng = np.random.default_rng(0)
+    limits = {
+        "gamma": (0.5, 1.0),
+        "variance": (1, 2),
+        "moving_variance": (1, 2),
+    }
     model.set_weights(
         [
-            rng.uniform(0.5, 1.5, value.shape)
-            if variable.name in ("variance", "moving_variance", "gamma")
+            rng.uniform(*limits[variable.name], value.shape)
+            if variable.name in limits
             else rng.normal(scale=0.3, size=value.shape)
             for variable, value in zip(
                 model.weights, model.get_weights(), strict=True
