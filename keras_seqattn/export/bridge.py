@@ -22,6 +22,7 @@ DIRECT: dict[str, tuple[str, ...]] = {
     "jax": ("saved_model",),
     "torch": (),
 }
+OTHERS = ("builtins", "keras")
 
 
 def named_model(model: keras.Model, request: Request) -> NamedModel:
@@ -37,21 +38,13 @@ def write(
     """Write an artifact from this backend or through TensorFlow.
 
     Raises:
-        ValueError: The model must go through TensorFlow and has parts that
-            cannot be found there.
+        ValueError: It has parts that TensorFlow's process could not find.
         RuntimeError: It failed in the subprocess.
     """
     if request.format in DIRECT[keras.backend.backend()]:
         _write(named, path, request)
         return
     modules = _own_modules(keras.saving.serialize_keras_object(model))
-    if "__main__" in modules:
-        raise ValueError(
-            f"A {request.format} export from {keras.backend.backend()} loads "
-            "the model under TensorFlow in a new process, where what is "
-            "defined in `__main__` cannot be found. Move your layers to a "
-            "module and import them from there."
-        )
     with path.with_name("bridge.json").open("w") as file:
         json.dump([dataclasses.asdict(request), sorted(modules)], file)
     model.save(path.with_name("bridge.keras"))
@@ -68,17 +61,30 @@ def _write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
 
 
 def _own_modules(config: Any) -> set[str]:
-    """The modules that registered the model's parts, but Keras' own."""
-    if isinstance(config, dict):
-        found = set().union(*map(_own_modules, config.values()))
-        module = config.get("module")
-        if isinstance(module, str) and config.get("registered_name"):
-            found.add(module)
-    elif isinstance(config, (list, tuple)):
-        found = set().union(*map(_own_modules, config))
-    else:
-        found = set()
-    return {name for name in found if name.split(".")[0] != "keras"}
+    """The modules that register the model's parts that are not Keras' own.
+
+    Raises:
+        ValueError: Another process could not find such a part.
+    """
+    if isinstance(config, (list, tuple)):
+        return set().union(*map(_own_modules, config))
+    if not isinstance(config, dict):
+        return set()
+    found = set().union(*map(_own_modules, config.values()))
+    name = config.get("registered_name")
+    if name and str(config.get("module")).split(".")[0] not in OTHERS:
+        part = keras.saving.get_registered_object(name)
+        module = getattr(part, "__module__", "__main__")
+        if module == "__main__":
+            raise ValueError(
+                f"This export from {keras.backend.backend()} loads the model "
+                "under TensorFlow in a new process, which must find all its "
+                "parts: define them in a module (not in `__main__`), with "
+                "`@keras.saving.register_keras_serializable()`. Received: "
+                f"{name}, which cannot be found"
+            )
+        found.add(module)
+    return found
 
 
 def main(path: pathlib.Path) -> None:
@@ -88,7 +94,10 @@ def main(path: pathlib.Path) -> None:
         importlib.import_module(module)
     request = Request(**settings)
     model = keras.saving.load_model(path.with_name("bridge.keras"))
-    _write(named_model(model, request), path, request)
+    try:
+        _write(named_model(model, request), path, request)
+    except RuntimeError as error:
+        sys.exit(str(error))  # It says what to do; a traceback hides that.
 
 
 if __name__ == "__main__":

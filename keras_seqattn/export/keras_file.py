@@ -52,9 +52,11 @@ def load_keras_file(path: str | os.PathLike[str]) -> keras.Model:
     try:
         return keras.saving.load_model(path)
     except Exception as error:
+        # Keras puts its reason at the end of a long text.
+        reason = str(error).rpartition("Exception encountered: ")[-1]
         raise ValueError(
             f"{str(path)!r} is a `.keras` file, but Keras cannot load it. If "
             "it holds layers of your own, import their module first "
             "(`--import my_layers` on the command line). Keras said: "
-            f"{str(error)[:500]}"
+            f"{reason[:500]}"
         ) from error

@@ -63,6 +63,13 @@ def export_litert(
         timesteps = check_positive_integer("timesteps", timesteps)
     if batch_size is not None:
         batch_size = check_positive_integer("batch_size", batch_size)
+    inputs = NamedModel(model, batch_size, timesteps).inputs
+    if any(None in spec.shape[1:] for spec in inputs.values()):
+        raise ValueError(
+            "LiteRT needs sequences of one length, which this model leaves "
+            "free: give `timesteps`. Received: inputs of shape "
+            f"{ {name: spec.shape for name, spec in inputs.items()} }"
+        )
     request = Request(
         "litert",
         attention_scores=attention_scores,

@@ -62,6 +62,11 @@ class NamedModel:
         self.outputs = _distinct(_output_names(model, outputs), names)
         self._output_keys = list(_flat(outputs))
 
+    @property
+    def is_step(self) -> bool:
+        """Whether it is a step model: states come back as `next_<state>`."""
+        return any(f"next_{name}" in self.outputs for name in self.inputs)
+
     def pack(self, named: Mapping[str, Any]) -> Any:
         """Put named inputs into the structure that the model takes."""
         return _like(self._inputs, [named[name] for name in self.inputs])
@@ -95,6 +100,8 @@ def _outputs(model: keras.Model, inputs: Any) -> Any:
 def _output_names(model: keras.Model, outputs: Any) -> Iterable[str]:
     if isinstance(outputs, Mapping):
         return outputs
+    if isinstance(model, keras.Sequential):
+        return [model.layers[-1].name]
     if hasattr(model, "output_names"):
         return model.output_names
     count = len(_flat(outputs))

@@ -22,7 +22,6 @@ class Request:
     Attributes:
         format: One of `FORMATS`.
         attention_scores: Whether they are further outputs.
-        endpoint: A SavedModel's further name for its named signature.
         timesteps: Fixed length, where the model leaves it free.
         batch_size: Fixed number of sequences, or `None` for any.
         preprocessing: JSON values to be put in, or `None`.
@@ -30,7 +29,6 @@ class Request:
 
     format: str
     attention_scores: bool = False
-    endpoint: str | None = None
     timesteps: int | None = None
     batch_size: int | None = None
     preprocessing: dict[str, Any] | None = None

@@ -18,7 +18,6 @@ def export_saved_model(
     tolerance: float = 1e-4,
     *,
     attention_scores: bool = False,
-    endpoint: str | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> float:
     """Export a model as a TensorFlow SavedModel and prove it.
@@ -36,7 +35,8 @@ def export_saved_model(
 
     `tf.saved_model.load(path).serve(x)` takes and returns what the model does.
     The signature `serving_default`, which TensorFlow Serving calls, has the
-    model's inputs and outputs by name.
+    model's inputs and outputs by name; for a model of one step, whose states
+    are inputs and outputs, it is the signature `step` as well.
 
     Args:
         model: A built model whose inputs are tensors, in a list or dictionary
@@ -47,8 +47,6 @@ def export_saved_model(
             exceeds 1.
         attention_scores: Whether the scores of its attention are further
             outputs. Needs a functional model with such a layer.
-        endpoint: A further name of the signature with names. Default:
-            `"step"` for a step model, else none.
         preprocessing: What must be done to a recording before, to be read
             from the signature `preprocessing` and from `<path>.json`.
 
@@ -73,7 +71,6 @@ def export_saved_model(
     request = Request(
         "saved_model",
         attention_scores=attention_scores,
-        endpoint=endpoint,
         preprocessing=preprocessing.to_dict() if preprocessing else None,
     )
     return export(model, path, request, tolerance)
@@ -106,8 +103,8 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
         }
     )
     archive.add_endpoint("serving_default", by_name)
-    if request.endpoint:
-        archive.add_endpoint(request.endpoint, by_name)
+    if named.is_step:
+        archive.add_endpoint("step", by_name)
     if request.preprocessing:
         constant = tf.function(
             lambda: _constants(request.preprocessing), autograph=False
