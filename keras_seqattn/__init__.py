@@ -4,6 +4,7 @@ from keras_seqattn import activations as activations
 from keras_seqattn import export as export
 from keras_seqattn import layers as layers
 from keras_seqattn import models as models
+from keras_seqattn import streaming as streaming
 from keras_seqattn import tasks as tasks
 from keras_seqattn.recording import Recording as Recording
 from keras_seqattn.recording import load_recording as load_recording

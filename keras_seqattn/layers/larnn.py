@@ -385,6 +385,9 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
         w = sequence.with_constants(self.tensors(training), settings)
         inputs = at_least_float32(ops.cast(inputs, self.compute_dtype))
         hidden, cell, window, empty = self.unpack(states)
+        weight = None
+        if self.normalization == "batch":  # of the layer, by moving averages
+            weight = ops.ones_like(hidden[:, :1])
         done = sequence.step(
             w,
             settings,
@@ -393,6 +396,7 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
             cell,
             sequence.finish_rows(w, settings, window),
             empty,
+            weight,
         )
         window = ops.concatenate([window[1:], done.row[None]], axis=0)
         empty = ops.concatenate([empty[1:], ops.zeros_like(empty[:1])], axis=0)

@@ -1,0 +1,91 @@
+"""Whether an operation does to each step what it does to a sequence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+LENGTHS = (3, 2)
+
+
+def find_timed_outputs(
+    operation: Callable[..., Any],
+    arguments: Any,
+    is_timed: Callable[[Any], bool],
+) -> list[bool] | None:
+    """Try an operation on random numbers, as a sequence and step by step.
+
+    Nobody can tell from a layer's class whether it looks at other steps; its
+    numbers tell.
+
+    Args:
+        operation: A layer or another operation of a model.
+        arguments: `(args, kwargs)` with symbolic tensors, some of them with a
+            time axis, of length 1.
+        is_timed: Which of the tensors have.
+
+    Returns:
+        For each output whether it has a time axis, or is that of the newest
+        step. `None` if an output depends on another step than its own, or the
+        operation does not take sequences of another length.
+    """
+    rng = np.random.default_rng(0)
+    tensors = {
+        id(x): _draw(rng, x, LENGTHS[0] if is_timed(x) else None)
+        for x in keras.tree.flatten(arguments)
+        if isinstance(x, keras.KerasTensor)
+    }
+    types = {getattr(operation, "compute_dtype", "float32")}
+
+    def run(start: int, stop: int) -> list[np.ndarray]:
+        def given(x: Any) -> Any:
+            if not isinstance(x, keras.KerasTensor):
+                return x
+            array = tensors[id(x)]
+            if is_timed(x):
+                array = array[:, start:stop]
+            return ops.convert_to_tensor(array, x.dtype)
+
+        args, kwargs = keras.tree.map_structure(given, arguments)
+        outputs = keras.tree.flatten(operation(*args, **kwargs))
+        types.update(keras.backend.standardize_dtype(y.dtype) for y in outputs)
+        return [ops.convert_to_numpy(ops.cast(y, "float32")) for y in outputs]
+
+    try:
+        steps = [run(t, t + 1) for t in range(LENGTHS[0])]
+        sequences = {length: run(0, length) for length in LENGTHS}
+    except Exception:
+        # Each backend and layer has its own error for a length it refuses.
+        return None
+    # A product of another shape may round otherwise.
+    tolerance = 1e-2 if {"float16", "bfloat16"} & types else 1e-5
+    timed = []
+    for number in range(len(steps[0])):
+        has_time = all(
+            y[number].ndim > 1 and y[number].shape[1] == length
+            for length, y in sequences.items()
+        )
+        for length, y in sequences.items():
+            alone = [step[number] for step in steps[:length]]
+            expected = np.concatenate(alone, 1) if has_time else alone[-1]
+            if y[number].shape != expected.shape:
+                return None
+            # Written so that NaN, which would show nothing, is no match.
+            if not np.allclose(y[number], expected, tolerance, tolerance):
+                return None
+        timed.append(has_time)
+    return timed
+
+
+def _draw(rng: Any, x: Any, length: int | None) -> np.ndarray:
+    shape = [size or 5 for size in x.shape]
+    shape[0] = 2
+    if length is not None:
+        shape[1] = length
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if dtype.startswith(("float", "bfloat")):
+        # Where square root and logarithm have a value too.
+        return rng.uniform(0.1, 0.9, size=shape).astype("float32")
+    return rng.integers(0, 2, size=shape)
