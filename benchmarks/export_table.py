@@ -23,6 +23,7 @@ import numpy as np
 
 import keras_seqattn as ks
 from keras_seqattn.markdown import markdown_table
+from keras_seqattn.memory import RECIPES
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 BEGIN = "<!-- export table: written by python -m benchmarks.export_table -->"
@@ -31,6 +32,13 @@ BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
 FORMATS = {"saved_model": "SavedModel", "onnx": "ONNX", "litert": "LiteRT"}
 # LiteRT has no free time axis.
 TIMESTEPS = 20
+STREAMED = (
+    "neural decoder, lstm, last",
+    "neural decoder, gru, last",
+    "activity classifier, larnn, last",
+    "memory network, additive",
+    "burst network, temporal",
+)
 
 
 def burst_prop_network(mode: str) -> keras.Model:
@@ -60,8 +68,10 @@ def models() -> dict[str, Callable[[], keras.Model]]:
                     pooling=pooling,
                 )
             )
-    for preset in ks.models.memory_network.PRESETS:
-        sizes = {"features": 17, "outputs": 9} if preset == "association" else {}
+    for preset in RECIPES:
+        sizes = (
+            {"features": 17, "outputs": 9} if preset == "association" else {}
+        )
         found[f"memory network, {preset}"] = functools.partial(
             ks.models.build_memory_network, preset, **sizes
         )
@@ -69,7 +79,13 @@ def models() -> dict[str, Callable[[], keras.Model]]:
         found[f"burst network, {mode}"] = functools.partial(
             burst_prop_network, mode
         )
+    for name in STREAMED:
+        found[f"step of {name}"] = functools.partial(step_of, found[name])
     return found
+
+
+def step_of(build: Callable[[], keras.Model]) -> keras.Model:
+    return ks.streaming.step_model(build())
 
 
 def export(model: keras.Model, format: str, path: pathlib.Path) -> float:
@@ -92,7 +108,9 @@ def export_from_this_backend(names: list[str], output: pathlib.Path) -> None:
                 try:
                     result: Any = export(model, format, path)
                 except (RuntimeError, ValueError) as error:
-                    result = str(error).splitlines()[0]
+                    # What a subprocess says last is why it failed.
+                    lines = str(error).strip().splitlines()
+                    result = lines[-1 if "subprocess" in lines[0] else 0]
             found[name][format] = result
             print(name, format, result, flush=True)
     output.write_text(json.dumps(found))
@@ -150,7 +168,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         for backend in BACKENDS:
             output = pathlib.Path(directory) / f"{backend}.json"
-            subprocess.run(
+            subprocess.run(  # noqa: S603
                 [
                     *(sys.executable, "-m", "benchmarks.export_table"),
                     *("--output", str(output), "--models", *arguments.models),
