@@ -280,8 +280,10 @@ def _tensorflow_loop(
         ]
         return count + 1, carry, state, arrays
 
+    # The condition does not read the length: ONNX has no constant that is the
+    # number of iterations (64 bit) and a value in the loop (32 bit) as well.
     _, carry, state, arrays = tf.while_loop(
-        lambda count, *_: count < length,
+        lambda *_: True,
         body,
         (0, carry, state, arrays),
         maximum_iterations=length,

@@ -1,0 +1,141 @@
+"""Export as ONNX."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_seqattn.export.artifact import export
+from keras_seqattn.export.named_model import NamedModel
+from keras_seqattn.export.preprocessing import Preprocessing
+from keras_seqattn.export.request import Request
+
+OPSET = 18
+
+
+def export_onnx(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    tolerance: float = 1e-4,
+    *,
+    attention_scores: bool = False,
+    preprocessing: Preprocessing | None = None,
+) -> float:
+    """Export a model as ONNX and prove it.
+
+    As `export_saved_model`, for onnxruntime: inputs and outputs have the
+    model's names, the batch axis is free, and the time axis where the model
+    leaves it free.
+
+    On every backend it is TensorFlow that writes the file (from JAX and torch
+    in a subprocess): torch's own ONNX of a recurrent layer with a free time
+    axis loads, runs and is wrong.
+
+    Args:
+        model: As in `export_saved_model`.
+        path: File to write, whose name ends with `.onnx`.
+        tolerance: As in `export_saved_model`.
+        attention_scores: As in `export_saved_model`.
+        preprocessing: What must be done to a recording before, to be read
+            from the metadata `preprocessing` and from `<path>.json`.
+
+    Returns:
+        The largest difference found.
+
+    Raises:
+        ImportError: tensorflow, tf2onnx or onnxruntime is not installed.
+        FileExistsError: There is a directory at `path`.
+        ValueError: The model cannot be exported, or not with such arguments.
+        RuntimeError: The export failed, or the artifact's numbers differ.
+
+    Example:
+    ```python
+    import keras_seqattn as ks
+
+    model = ks.models.build_neural_decoder(timesteps=5, channels=30, units=8)
+    difference = ks.export.export_onnx(model, "decoder.onnx")
+    print(difference < 1e-4)  # True
+    ```
+    """
+    request = Request(
+        "onnx",
+        attention_scores=attention_scores,
+        preprocessing=preprocessing.to_dict() if preprocessing else None,
+    )
+    return export(model, path, request, tolerance)
+
+
+def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
+    """Write an ONNX file with named inputs, outputs and free axes.
+
+    What the request says of preprocessing is in its metadata, as JSON under
+    `"preprocessing"`.
+    """
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, name)
+        for name, spec in named.inputs.items()
+    ]
+
+    def call(*inputs: Any) -> dict[str, Any]:
+        packed = named.pack(dict(zip(named.inputs, inputs, strict=True)))
+        return named.name(named.model(packed, training=False))
+
+    found, _ = tf2onnx.convert.from_function(
+        tf.function(call, input_signature=specs, autograph=False),
+        input_signature=specs,
+        opset=OPSET,
+        custom_op_handlers={"Log1p": (_log1p, [])},
+    )
+    outputs = {value.name: value for value in found.graph.output}
+    del found.graph.output[:]
+    found.graph.output.extend(outputs[name] for name in named.outputs)
+    for value in (*found.graph.input, *found.graph.output):
+        axes = value.type.tensor_type.shape.dim
+        for axis, title in zip(axes, ("batch", "time"), strict=False):
+            if not axis.HasField("dim_value"):
+                axis.dim_param = title
+    if request.preprocessing:
+        entry = found.metadata_props.add()
+        entry.key = "preprocessing"
+        entry.value = json.dumps(request.preprocessing)
+    onnx.checker.check_model(found)
+    onnx.save(found, path)
+
+
+def _log1p(context: Any, node: Any, name: str, arguments: Any) -> Any:
+    """log(1 + x) in ONNX, which has no operation for it.
+
+    With u = 1 + x rounded, log(u) x / (u - 1) has the error of the rounding
+    in its numerator and denominator alike (Kahan); where u is 1, x is right.
+    """
+    from tf2onnx import utils
+
+    (x,) = node.input
+    dtype = context.get_dtype(x)
+    result = {
+        "outputs": [node.output[0]],
+        "shapes": [context.get_shape(node.output[0])],
+        "dtypes": [dtype],
+    }
+    context.remove_node(node.name)
+    one = context.make_const(
+        utils.make_name("one"),
+        np.array(1, utils.map_onnx_to_numpy_type(dtype)),
+    ).output[0]
+
+    def operation(kind: str, *inputs: str) -> str:
+        return context.make_node(kind, list(inputs)).output[0]
+
+    u = operation("Add", one, x)
+    small = operation("Equal", u, one)
+    rounded = operation("Where", small, one, operation("Sub", u, one))
+    ratio = operation("Div", x, rounded)
+    y = operation("Mul", operation("Log", u), ratio)
+    return context.make_node("Where", [small, x, y], **result)

@@ -1,0 +1,33 @@
+"""Small models that the export tests share."""
+
+import keras
+import numpy as np
+
+import keras_seqattn as ks
+
+PREPROCESSING = ks.export.Preprocessing(
+    mean=[0.5, 0.25, 0.0, 1.0, 2.0],
+    scale=[1.0, 2.0, 4.0, 8.0, 16.0],
+    window=20,
+    timesteps=7,
+    step_seconds=0.05,
+    channels=["a", "b", "c", "d", "e"],
+    units={"spikes": "1 / bin", "decoded": "cm/s"},
+)
+
+
+def decoder(timesteps=None):
+    return ks.models.build_neural_decoder(timesteps, 5, units=4, head_units=3)
+
+
+def step():
+    """A step model by hand: its state comes back as an output."""
+    x, state = keras.Input((3,), name="x"), keras.Input((4,), name="state")
+    y, new = keras.layers.GRUCell(4, name="cell")(x, [state])
+    return keras.Model(
+        {"x": x, "state": state}, {"y": y, "next_state": new[0]}, name="step"
+    )
+
+
+def signal(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")

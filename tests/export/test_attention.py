@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+import keras_seqattn as ks
+from keras_seqattn.export.attention import with_attention_scores
+from keras_seqattn.export.named_model import NamedModel
+from tests.backend import to_numpy
+from tests.export import models
+
+
+def test_the_decoder_are_those_of_its_scores_model():
+    model = models.decoder()
+    x = models.signal(3, 7, 5)
+    found = to_numpy(with_attention_scores(model)(x))
+    assert list(NamedModel(with_attention_scores(model)).outputs) == [
+        "decoded",
+        "attention_scores",
+    ]
+    np.testing.assert_allclose(found["decoded"], to_numpy(model(x)), atol=1e-6)
+    np.testing.assert_allclose(
+        found["attention_scores"],
+        to_numpy(ks.models.attention_scores_model(model)(x)),
+        atol=1e-6,
+    )
+
+
+def test_each_layer():
+    model = ks.models.build_activity_classifier(
+        *(12, 3, 4),
+        units=4,
+        num_heads=2,
+        window_size=3,
+        stem_filters=(),
+        pooling="attention",
+    )
+    x = models.signal(2, 12, 3)
+    # Weights that a copy would not draw again.
+    model.set_weights([w + 0.01 for w in model.get_weights()])
+    found = to_numpy(with_attention_scores(model)(x))
+    assert set(found) == {
+        "probabilities",
+        "larnn_0_attention_scores",
+        "temporal_attention_attention_scores",
+    }
+    np.testing.assert_allclose(
+        found["larnn_0_attention_scores"],
+        to_numpy(ks.models.past_attention_model(model)(x)),
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        found["probabilities"], to_numpy(model(x)), atol=1e-6
+    )
+    scores = found["temporal_attention_attention_scores"]
+    assert scores.shape == (2, 12)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+
+
+def test_a_model_without():
+    with pytest.raises(ValueError, match="Received: step, a Functional"):
+        with_attention_scores(models.step())
