@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_seqattn.activity.continuous import cut_recordings
 from keras_seqattn.activity.data import ActivityWindows
+from keras_seqattn.tables import column_numbers
+from keras_seqattn.tables import read_columns
 
 NEEDED = ("time", "subject", "label")
 # Of this many median steps, samples are missing.
@@ -48,10 +50,6 @@ def load_csv(
     print(windows.x.shape, windows.classes)  # (3, 20, 1) ('A', 'B')
     ```
     """
-    # Here, since TensorFlow Datasets, where installed, is imported with it.
-    from keras_seqattn.datasets.tables import column_numbers
-    from keras_seqattn.datasets.tables import read_columns
-
     place = os.fspath(path)
     with open(path, encoding="utf-8-sig", newline="") as file:
         columns = read_columns(file, place)

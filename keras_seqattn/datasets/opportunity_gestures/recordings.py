@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from keras_seqattn.datasets.file_tree import FileTree
+from keras_seqattn.file_tree import FileTree
 
 COLUMNS = 250
 RATE = 30

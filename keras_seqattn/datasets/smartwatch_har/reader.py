@@ -17,9 +17,9 @@ import numpy as np
 from keras_seqattn.activity.continuous import cut_recordings
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.datasets.file_tree import FileTree
-from keras_seqattn.datasets.tables import column_numbers
-from keras_seqattn.datasets.tables import read_columns
+from keras_seqattn.file_tree import FileTree
+from keras_seqattn.tables import column_numbers
+from keras_seqattn.tables import read_columns
 
 SPLITS = ("train",)
 SUPERVISED = ("signal", "label")

@@ -15,8 +15,8 @@ import numpy as np
 
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.datasets.file_tree import FileTree
-from keras_seqattn.datasets.tables import read_numbers
+from keras_seqattn.file_tree import FileTree
+from keras_seqattn.tables import read_numbers
 
 CONFIGS: dict[str, dict[str, Any]] = {"raw": {}}
 SPLITS = ("train", "test")

@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from keras_seqattn.datasets import file_tree
-from keras_seqattn.datasets.file_tree import FileTree
+from keras_seqattn import file_tree
+from keras_seqattn.file_tree import FileTree
 
 Y = "Published Set/train/y.txt"
 

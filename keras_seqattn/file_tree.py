@@ -64,7 +64,7 @@ class FileTree:
     Example:
     ```python
     import zipfile
-    from keras_seqattn.datasets.file_tree import FileTree
+    from keras_seqattn.file_tree import FileTree
 
     with zipfile.ZipFile("set.zip", "w") as archive:
         archive.writestr("Published Set/train/y.txt", "1 2 3")
