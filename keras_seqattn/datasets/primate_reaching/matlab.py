@@ -12,6 +12,8 @@ import numpy as np
 
 # 55 hours at 250 Hz: no session has so many values in one variable.
 MAX_VALUES = 50_000_000
+# 192 channels of five units are 960; a reference takes far more than a number.
+MAX_CELLS = 100_000
 
 
 class MatlabFile:
@@ -51,6 +53,7 @@ class MatlabFile:
                 f"{name!r} in {self.path!r} must be a cell array of rank 2. "
                 f"Received: {item}"
             )
+        self._check_size(item, repr(name), MAX_CELLS, "cells")
         return item[()].T
 
     def cell_numbers(self, reference: h5py.Reference) -> np.ndarray:
@@ -78,13 +81,18 @@ class MatlabFile:
             raise ValueError(
                 f"{name} in {self.path!r} must hold numbers. Received: {item}"
             )
-        if item.size > MAX_VALUES:
+        self._check_size(item, name, MAX_VALUES, "values")
+        return item[()].astype(np.float64)
+
+    def _check_size(
+        self, item: h5py.Dataset, name: str, limit: int, what: str
+    ) -> None:
+        if item.size > limit:
             raise ValueError(
                 f"{name} in {self.path!r} is too large to be part of a "
-                f"session. Expected: at most {MAX_VALUES} values. "
+                f"session. Expected: at most {limit} {what}. "
                 f"Received: {item.shape}"
             )
-        return item[()].astype(np.float64)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn.argument_checks import check_choice
+from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.datasets.primate_reaching.binning import AREA
 from keras_seqattn.datasets.primate_reaching.binning import BIN_MS
@@ -121,23 +122,22 @@ def read_examples(
     """
     check_choice("split", split, SPLITS)
     check_positive_number("train_seconds", train_seconds)
+    bins = 1
+    if timesteps is not None:
+        bins = check_positive_integer("timesteps", timesteps)
     key = 0
     for name, file in _session_files(path, recording).items():
         number = np.int64(NAMES.index(name) if name in NAMES else -1)
         session = read_session(file, **session_options)
-        ends = _ends_of_part(
-            name, session, split, timesteps or 1, stride, train_seconds
-        )
+        ends = _ends_of_part(name, session, split, bins, stride, train_seconds)
         for end in ends:
-            bins = (
-                end
-                if timesteps is None
-                else slice(end + 1 - timesteps, end + 1)
-            )
+            window = slice(end + 1 - bins, end + 1)
             yield (
                 key,
                 {
-                    "spikes": session.spikes[bins],
+                    "spikes": session.spikes[
+                        end if timesteps is None else window
+                    ],
                     "movement": session.movement[end],
                     "time_ms": np.int64(np.rint(1000 * session.time[end])),
                     "segment": session.segment[end],
