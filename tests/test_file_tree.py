@@ -138,6 +138,17 @@ def test_a_member_that_declares_too_much_or_too_little(write):
         read(write(archive(("inner.zip", whole))), max_bytes=20)
 
 
+def test_archives_within_share_a_limit(write):
+    inner = archive((Y, "0" * 900), compression=zipfile.ZIP_STORED)
+    path = write(archive(*((f"{i}.ZIP", inner) for i in range(3))))
+    total = 3 * len(inner)
+    with FileTree(path, max_bytes=total) as tree:
+        assert len(tree.matching("train/y.txt")) == 3
+    with FileTree(path, max_bytes=total - 1) as tree:
+        with pytest.raises(ValueError, match=r"unpack to more.*to '.*2\.ZIP'"):
+            tree.matching("train/y.txt")
+
+
 @pytest.mark.parametrize(
     "name", ["../y.txt", "a/../../y.txt", "/y.txt", "..\\y.txt", "C:/y.txt"]
 )
