@@ -134,7 +134,7 @@ def test_a_member_that_declares_too_much_or_too_little(write):
     with pytest.raises(ValueError, match="cannot be read"):
         read(write(declare(100)))
     # The same for an archive in the archive.
-    with pytest.raises(ValueError, match=r"inner\.zip' would unpack to"):
+    with pytest.raises(ValueError, match=r"would unpack to more.*inner\.zip"):
         read(write(archive(("inner.zip", whole))), max_bytes=20)
 
 
