@@ -63,11 +63,14 @@ def _load_npz(path: str) -> ActivityWindows:
 def _load_published(path: str, part: str) -> ActivityWindows:
     # Here, since the readers cut windows with this package, and TensorFlow
     # Datasets, where installed, is imported with them.
+    from keras_seqattn.datasets.licences import say_licence
     from keras_seqattn.datasets.smartwatch_har import reader as smartwatch
     from keras_seqattn.datasets.uci_har import reader as uci_har
 
     with FileTree(path) as tree:
         watch = tree.matching(smartwatch.FILES)
     if watch:
+        say_licence("smartwatch_har", smartwatch.LICENCE)
         return smartwatch.read_windows(path)
+    say_licence("uci_har", uci_har.LICENCE)
     return uci_har.read_windows(path, part)

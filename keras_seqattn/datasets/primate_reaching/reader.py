@@ -24,6 +24,7 @@ from keras_seqattn.windows import window_ends
 
 SPLITS = ("train", "test")
 SUPERVISED = ("spikes", "movement")
+LICENCE = "CC BY 4.0."
 TIMESTEPS = 20
 # 47 sessions and both monkeys, each in four widths of bins.
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -86,7 +87,11 @@ def read_examples(
     timesteps: int | None = TIMESTEPS,
     stride: int = 1,
     train_seconds: float = 320.0,
-    **session_options: Any,
+    area: str = AREA,
+    bin_ms: int = 64,
+    effector: str = "cursor",
+    quantity: str = QUANTITY,
+    alignment: str = "end",
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the examples of a split, session by session, in time order.
 
@@ -105,8 +110,11 @@ def read_examples(
         stride: Bins from one window to the next.
         train_seconds: Length of the training part. Default: the published
             320 s.
-        **session_options: `area`, `bin_ms`, `effector`, `quantity` and
-            `alignment` of `binning.read_session`.
+        area: As `binning.read_session`.
+        bin_ms: The same.
+        effector: The same.
+        quantity: The same.
+        alignment: The same.
 
     Yields:
         A running number and a dictionary: `spikes` (timesteps, channels),
@@ -128,7 +136,14 @@ def read_examples(
     key = 0
     for name, file in _session_files(path, recording).items():
         number = np.int64(NAMES.index(name) if name in NAMES else -1)
-        session = read_session(file, **session_options)
+        session = read_session(
+            file,
+            area=area,
+            bin_ms=bin_ms,
+            effector=effector,
+            quantity=quantity,
+            alignment=alignment,
+        )
         ends = _ends_of_part(name, session, split, bins, stride, train_seconds)
         for end in ends:
             window = slice(end + 1 - bins, end + 1)
