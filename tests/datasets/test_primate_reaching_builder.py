@@ -98,6 +98,17 @@ def test_prepared_examples_are_the_readers(folder, tmp_path):
     assert set(read["session"]) == {sessions.NAMES.index(SESSION)}
 
 
+def test_digests_belong_to_published_files():
+    infos = primate_reaching.Builder.url_infos
+    assert len(infos) == 4
+    for url, info in infos.items():
+        name = info.filename.removesuffix(".mat")
+        assert url == primate_reaching.URL.format(name=name)
+        assert name in sessions.MD5
+        assert len(bytes.fromhex(info.checksum)) == 32
+        assert 84e6 < info.size < 1.2e9
+
+
 def test_a_configuration_of_ones_own(folder, tmp_path):
     options = {
         "bin_ms": 32,

@@ -57,9 +57,10 @@ def read_session(
 ) -> BinnedSession:
     """Read a session's MATLAB file into bins.
 
-    Bins begin at the first sample and follow each other without a gap. Spikes
-    before the first and after the last bin are left out. Derivatives are
-    central differences of the positions at 250 Hz. Waveforms are not read.
+    Bins begin at the first sample and follow each other; after missing samples
+    (those whose position is NaN are missing too) they begin anew, in the next
+    segment. Spikes outside of all bins are left out. Derivatives are central
+    differences of the positions at 250 Hz. Waveforms are not read.
 
     Args:
         path: Path of a MATLAB v7.3 file with `t` (seconds), `cursor_pos`
@@ -164,10 +165,9 @@ def _bins(
 
 
 def _differentiate(position: np.ndarray, quantity: str) -> np.ndarray:
-    order = list(QUANTITIES).index(quantity)
     if len(position) < 2:  # too short for a bin, whatever its width
-        return np.zeros_like(position)
-    for _ in range(order):
+        return position
+    for _ in range(list(QUANTITIES).index(quantity)):
         position = np.gradient(position, 1 / RATE, axis=0)
     return position
 
