@@ -95,7 +95,7 @@ def write_smartwatch_har(root, recordings=None):
             for values, index, stamp in zip(signal, label, time, strict=True)
         ]
         # The phone's recordings lie beside, and are not to be read.
-        for device, lines in (("sw", rows), ("sp", rows[:2])):
+        for device, lines in (("sw", rows), ("sp", rows[:-1])):
             file = folder / f"{name}_{execution:02d}_{device}.csv"
             file.write_text("\n".join([header, *lines]) + "\n")
     (root / "DATA" / "subjects_info.csv").write_text("id,age\ns01,30\n")

@@ -53,6 +53,25 @@ def test_columns():
         assert tuple(recordings.RANGES[index]) == limits
 
 
+def test_codes():
+    """The legend of the published files, and the order of the classes."""
+    column, codes = recordings.TASKS["gestures"]
+    assert column == 249
+    assert [*codes] == [
+        *(0, 406516, 406517, 404516, 404517, 406520, 404520, 406505, 404505),
+        *(406519, 404519, 406511, 404511, 406508, 404508),
+        *(408512, 407521, 405506),
+    ]
+    for code, name in codes.items():
+        # The first three digits are the action, the last three the object.
+        action = {406: "Open", 404: "Close"}.get(code // 1000)
+        assert action is None or name.startswith(action)
+    assert recordings.TASKS["locomotion"] == (
+        243,
+        {0: "null", 1: "Stand", 2: "Walk", 4: "Sit", 5: "Lie"},
+    )
+
+
 def test_signal_and_labels(tmp_path):
     table = files.make_table(40)
     table[5, files.GESTURES] = 405506
@@ -139,19 +158,20 @@ def whole(folder, name, **options):
         )
 
 
-def test_windows_lie_in_one_recording(folder, tables):
-    found = [*reader.read_examples(folder, "test")]
+@pytest.mark.parametrize("timesteps, stride", [(24, 12), (8, 90)])
+def test_windows_lie_in_one_recording(folder, tables, timesteps, stride):
+    options = {"timesteps": timesteps, "stride": stride}
+    found = [*reader.read_examples(folder, "test", **options)]
     assert [number for number, _ in found] == [*range(len(found))]
     examples = iter(found)
     for name in ("S2-ADL4", "S2-ADL5", "S3-ADL4", "S3-ADL5"):
         signal, label = whole(folder, name)
         assert len(signal) == len(tables[name])
-        for start in range(0, len(signal) - 23, 12):
+        for start in range(0, len(signal) - timesteps + 1, stride):
             _, example = next(examples)
-            np.testing.assert_array_equal(
-                example["signal"], signal[start : start + 24]
-            )
-            assert example["label"] == label[start + 23]
+            end = start + timesteps
+            np.testing.assert_array_equal(example["signal"], signal[start:end])
+            assert example["label"] == label[end - 1]
             assert example["subject"] == int(name[1])
     assert next(examples, None) is None
 
