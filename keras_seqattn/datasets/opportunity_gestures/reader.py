@@ -29,7 +29,7 @@ from keras_seqattn.file_tree import FileTree
 
 SPLITS = ("train", "test")
 SUPERVISED = ("signal", "label")
-LICENCE = "CC BY 4.0."
+LICENCE = "CC BY 4.0"
 CONFIGS: dict[str, dict[str, Any]] = {
     f"{task}_{scaling}{'_across_files' * across_files}": {
         "task": task,

@@ -24,7 +24,7 @@ from keras_seqattn.windows import window_ends
 
 SPLITS = ("train", "test")
 SUPERVISED = ("spikes", "movement")
-LICENCE = "CC BY 4.0."
+LICENCE = "CC BY 4.0"
 TIMESTEPS = 20
 # 47 sessions and both monkeys, each in four widths of bins.
 CONFIGS: dict[str, dict[str, Any]] = {

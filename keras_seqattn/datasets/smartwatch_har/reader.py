@@ -24,7 +24,7 @@ from keras_seqattn.tables import read_columns
 
 SPLITS = ("train",)
 SUPERVISED = ("signal", "label")
-LICENCE = "CC BY 4.0."
+LICENCE = "CC BY 4.0"
 
 FILES = "s??/s??_??_sw.csv"
 CHANNELS = ("x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro")
