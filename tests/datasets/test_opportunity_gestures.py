@@ -303,6 +303,12 @@ def cut(table):
     return files.to_text(table)[:-100]
 
 
+def one_more(table):
+    lines = files.to_text(table).splitlines()
+    lines[6] += " 5"
+    return "\n".join(lines)
+
+
 def no_number(table):
     return files.to_text(table).replace("99999", "hello", 1)
 
@@ -325,10 +331,11 @@ def all_nan(table):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (cut, "S1-ADL1.dat' must hold numbers.*249"),
-        (lambda table: "", "must have 250 numbers .* 0 in row 1"),
-        (lambda table: "1 2 3\n", "must have 250 numbers .* 3 in row 1"),
-        (in_a_read_column, "must hold numbers.*hello"),
+        (cut, r"S1-ADL1.dat' must hold 250 numbers.*Received: \d+ in row 40"),
+        (lambda table: "", "must hold 250 numbers .* 0 in row 1"),
+        (lambda table: "1 2 3\n", "must hold 250 numbers .* 3 in row 1"),
+        (one_more, "must hold 250 numbers .* 251 in row 7"),
+        (in_a_read_column, "must hold 250 numbers.*hello"),
         (
             lambda table: change(table, 9, files.GESTURES, 406999),
             "Column 250 of .* 406999.* in row 10",

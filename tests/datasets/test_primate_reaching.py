@@ -380,6 +380,23 @@ def huge_cells(file):
     )
 
 
+def a_link(file):
+    del file["t"]
+    file["t"] = h5py.ExternalLink(file.filename, "cursor_pos")
+
+
+def another_file(file):
+    del file["t"]
+    external = [(file.filename, 0, 4000)]
+    file.create_dataset("t", (1, 500), "f8", external=external)
+
+
+def a_channel_twice(file):
+    names = file["chan_names"][()]
+    names[0, 1] = names[0, 2]
+    file["chan_names"][...] = names
+
+
 def a_group(file):
     del file["t"]
     file.create_group("t")
@@ -393,6 +410,9 @@ def a_group(file):
         (a_row_too_few, "one row a channel. Received: 3 rows and 4 names"),
         (huge, "'t' in .* too large"),
         (huge_cells, "'spikes' in .* too large.*100000 cells"),
+        (a_link, "'t' in .* must be in the file itself.*a link"),
+        (another_file, "'t' in .* must be in the file itself.*other files"),
+        (a_channel_twice, "names a channel twice"),
         (a_group, "'t' in .* must hold numbers"),
     ],
 )
