@@ -6,7 +6,7 @@ import importlib
 from keras_seqattn.activity.data import subject_folds as subject_folds
 from keras_seqattn.batches import WindowBatches as WindowBatches
 from keras_seqattn.batches import class_weights as class_weights
-from keras_seqattn.datasets.loading import NAMES as NAMES
+from keras_seqattn.datasets.loading import NAMES
 from keras_seqattn.datasets.loading import load as load
 from keras_seqattn.windows import Standardizer as Standardizer
 
