@@ -1,6 +1,6 @@
 """Batches of windows: shuffled by seed and epoch, standardized on the way."""
 
-import itertools
+import copy
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +37,8 @@ class WindowBatches(keras.utils.PyDataset):
             `x`. Default: `x` as it is.
         augment: Optional function `augment(x, y, rng)` that returns a changed
             copy of a batch, before it is standardized; `rng` is a NumPy
-            generator, another for each batch.
+            generator, another for each batch. Integers in `x` become float32
+            first.
         drop_remainder: If true, the last, smaller batch is left out.
 
     Raises:
@@ -90,8 +91,10 @@ class WindowBatches(keras.utils.PyDataset):
     def epoch(self) -> int:
         """Number of the epoch that runs or ran last, from 0.
 
-        Keras may begin an epoch just to look at its first batch; it counts
-        only if that is also its last one.
+        An epoch counts as run when its last batch was read. Before training,
+        Keras begins and ends one just to look at its first batch, or, on JAX,
+        its first two: with so few batches, build the model first, or that
+        look counts. `steps_per_epoch` must divide the number of batches.
         """
         return self._epoch
 
@@ -123,9 +126,11 @@ class WindowBatches(keras.utils.PyDataset):
         chosen = self._order[first : first + self.batch_size]
         x, y = self.x[chosen], self.y[chosen]
         if self.augment is not None:
+            if x.dtype.kind != "f":
+                x = x.astype("float32")
             rng = np.random.default_rng((self.seed, self.epoch, index))
-            x, y = self.augment(x, y, rng)
-            x, y = x.astype(self.x.dtype), y.astype(self.y.dtype)
+            changed, y = self.augment(x, y, rng)
+            x, y = changed.astype(x.dtype), y.astype(self.y.dtype)
         if self.standardizer is not None:
             x = self.standardizer.transform(x)
         return x, y
@@ -133,15 +138,21 @@ class WindowBatches(keras.utils.PyDataset):
     def to_tensorflow(self) -> Any:
         """Return the same batches as a `tf.data.Dataset`, prepared ahead.
 
-        Each pass over it is an epoch, the first `epoch`.
+        Each pass over it is an epoch, the first `epoch`; from then on it
+        counts for itself, as `epoch` does in `fit`: a pass is over when its
+        last batch was prepared. With fewer than four batches, or with the
+        `class_weight` of `fit`, for which Keras prepares more of them ahead,
+        its look at the first one may count as a pass.
         """
         import tensorflow as tf
 
-        epochs = itertools.count(self.epoch)
+        batches = copy.copy(self)
+        batches.epoch = self.epoch
 
         def one_epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            self.epoch = next(epochs)
-            yield from self
+            batches.on_epoch_begin()
+            for index in range(len(batches)):
+                yield batches[index]
 
         x, y = self[0]
         size = self.batch_size if self.drop_remainder else None
@@ -155,7 +166,8 @@ class WindowBatches(keras.utils.PyDataset):
         dataset = dataset.apply(
             tf.data.experimental.assert_cardinality(len(self))
         )
-        return dataset.prefetch(tf.data.AUTOTUNE)
+        # No more, or a look at the first batch would read the last one.
+        return dataset.prefetch(1)
 
 
 def class_weights(y: np.ndarray) -> dict[int, float]:

@@ -293,6 +293,35 @@ def test_bad_csv(tmp_path):
             activity.load_activity(path)
 
 
+@pytest.mark.parametrize(
+    "rates, message",
+    [
+        (
+            ((1, 50, 60), (2, 100, 90)),
+            r"50 Hz from row 2 on \(subject 1\), 100",
+        ),
+        (((1, 100, 90), (2, 50, 60)), r"50 Hz from row 92 on \(subject 2\)"),
+        # Each step of the slow one is a leap to the fast one.
+        (((1, 100, 90), (2, 10, 60)), r"10 Hz from row 92 on \(subject 2\)"),
+        (((1, 100, 90), (2, 130, 60)), r"130 Hz from row 92"),
+        # The same subject, after a pause.
+        (((1, 100, 90), (1, 50, 60)), r"50 Hz from row 92 on \(subject 1\)"),
+    ],
+)
+def test_mixed_rates_in_a_csv(tmp_path, rates, message):
+    rows, start = [], 0.0
+    for subject, rate, samples in rates:
+        rows += [
+            f"{start + i / rate:.6f},{subject},{'AB'[i % 2]},{i}"
+            for i in range(samples)
+        ]
+        start += 60
+    path = tmp_path / "own.csv"
+    path.write_text("\n".join(["time,subject,label,acc", *rows]))
+    with pytest.raises(ValueError, match=message):
+        activity.load_csv(path, seconds=0.5)
+
+
 def test_bad_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="no recordings at"):
         activity.load_activity(tmp_path / "none.npz")

@@ -6,7 +6,7 @@ import zipfile
 import keras
 
 import keras_seqattn as ks
-from keras_seqattn.datasets import NAMES
+from keras_seqattn.datasets.loading import NAMES
 from keras_seqattn.learning_rules import methods
 from keras_seqattn.learning_rules import optimizer
 from keras_seqattn.learning_rules import sequences

@@ -6,10 +6,14 @@ import numpy as np
 
 from keras_seqattn.activity.continuous import cut_recordings
 from keras_seqattn.activity.data import ActivityWindows
+from keras_seqattn.tables import column_numbers
+from keras_seqattn.tables import read_columns
 
 NEEDED = ("time", "subject", "label")
 # Of this many median steps, samples are missing.
 GAP = 5
+# The median of fewer steps tells little of a rate.
+FEWEST_STEPS = 5
 
 
 def load_csv(
@@ -22,7 +26,7 @@ def load_csv(
     row is a sample, in the order of time. A new recording begins where
     `subject` changes and where `time` goes back or leaps ahead by more than
     five median steps; no window crosses such a seam. The median step gives
-    the rate.
+    the rate, which all recordings must share.
 
     Args:
         path: Path of the file.
@@ -33,8 +37,8 @@ def load_csv(
         An `ActivityWindows`. A window's label is its most frequent one.
 
     Raises:
-        ValueError: A column is missing, or holds what it should not, or no
-            recording is long enough.
+        ValueError: A column is missing, or holds what it should not, rates
+            differ by more than a fifth, or no recording is long enough.
 
     Example:
     ```python
@@ -48,10 +52,6 @@ def load_csv(
     print(windows.x.shape, windows.classes)  # (3, 20, 1) ('A', 'B')
     ```
     """
-    # Here, since TensorFlow Datasets, where installed, is imported with it.
-    from keras_seqattn.datasets.tables import column_numbers
-    from keras_seqattn.datasets.tables import read_columns
-
     place = os.fspath(path)
     with open(path, encoding="utf-8-sig", newline="") as file:
         columns = read_columns(file, place)
@@ -81,9 +81,12 @@ def load_csv(
             f"A window of {seconds} s must hold two samples of {place!r}. Is "
             f"`time` in seconds? Received: a median step of {step:g} s"
         )
-    seams = 1 + np.flatnonzero(
-        (subject[1:] != subject[:-1]) | (steps < 0) | (steps > GAP * step)
-    )
+    begins = (subject[1:] != subject[:-1]) | (steps < 0)
+    seams = 1 + np.flatnonzero(begins | (steps > GAP * step))
+    # Before seams at leaps are looked for: to a fast recording's steps, all
+    # those of a slow one are leaps.
+    for bounds in (1 + np.flatnonzero(begins), seams):
+        _check_rates(numbers["time"], subject, bounds, step, place)
     classes, label = np.unique(columns["label"], return_inverse=True)
     signal = np.stack([numbers[name] for name in channels], axis=-1)
     return cut_recordings(
@@ -96,3 +99,24 @@ def load_csv(
         seconds=seconds,
         overlap=overlap,
     )
+
+
+def _check_rates(
+    time: np.ndarray,
+    subject: np.ndarray,
+    seams: np.ndarray,
+    step: float,
+    place: str,
+) -> None:
+    """Raise if a recording's median step is not about `step`."""
+    for row, part in zip([0, *seams], np.split(time, seams), strict=True):
+        steps = np.diff(part)
+        steps = steps[steps > 0]
+        own = float(np.median(steps)) if len(steps) >= FEWEST_STEPS else step
+        if not 0.8 < own / step < 1.25:
+            raise ValueError(
+                f"All recordings of {place!r} must have one rate: resample "
+                "them, or give each rate a file of its own. Received: about "
+                f"{1 / own:.4g} Hz from row {row + 2} on (subject "
+                f"{subject[row]}), {1 / step:.4g} Hz by the median step"
+            )

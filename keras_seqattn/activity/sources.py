@@ -10,6 +10,7 @@ from keras_seqattn.activity.csv_file import load_csv
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.activity.data import load_windows
 from keras_seqattn.activity.seglearn_watch import load_seglearn_watch
+from keras_seqattn.file_tree import FileTree
 
 
 def load_activity(
@@ -60,13 +61,16 @@ def _load_npz(path: str) -> ActivityWindows:
 
 
 def _load_published(path: str, part: str) -> ActivityWindows:
-    # Here, since TensorFlow Datasets, where installed, is imported with it.
-    from keras_seqattn.datasets.file_tree import FileTree
+    # Here, since the readers cut windows with this package, and TensorFlow
+    # Datasets, where installed, is imported with them.
+    from keras_seqattn.datasets.licences import say_licence
     from keras_seqattn.datasets.smartwatch_har import reader as smartwatch
     from keras_seqattn.datasets.uci_har import reader as uci_har
 
     with FileTree(path) as tree:
         watch = tree.matching(smartwatch.FILES)
     if watch:
+        say_licence("smartwatch_har", smartwatch.LICENCE)
         return smartwatch.read_windows(path)
+    say_licence("uci_har", uci_har.LICENCE)
     return uci_har.read_windows(path, part)

@@ -4,8 +4,31 @@ import zipfile
 
 import numpy as np
 
-from keras_seqattn.datasets.smartwatch_har import reader as smartwatch
-from keras_seqattn.datasets.uci_har import reader as uci_har
+# Of the published files, by hand, in their order.
+UCI_HAR_CLASSES = (
+    "WALKING",
+    "WALKING_UPSTAIRS",
+    "WALKING_DOWNSTAIRS",
+    "SITTING",
+    "STANDING",
+    "LAYING",
+)
+UCI_HAR_CHANNELS = (
+    *("body_acc_x", "body_acc_y", "body_acc_z"),
+    *("body_gyro_x", "body_gyro_y", "body_gyro_z"),
+    *("total_acc_x", "total_acc_y", "total_acc_z"),
+)
+SMARTWATCH_CHANNELS = (
+    *("x_acc", "y_acc", "z_acc"),
+    *("x_gyro", "y_gyro", "z_gyro"),
+)
+SMARTWATCH_CLASSES = (
+    "SEATED",
+    "STANDING_UP",
+    "WALKING",
+    "TURNING",
+    "SITTING_DOWN",
+)
 
 
 def uci_har_arrays(windows=36, timesteps=16, subjects=6, seed=0):
@@ -18,7 +41,7 @@ def uci_har_arrays(windows=36, timesteps=16, subjects=6, seed=0):
         split: np.round(
             rng.normal(size=(windows, timesteps, 9)) + y[:, None, None], 3
         ).astype("float32")
-        for split in uci_har.SPLITS
+        for split in ("train", "test")
     }
     return {
         "train": (x["train"], y, subject),
@@ -31,12 +54,12 @@ def write_uci_har(root, arrays=None):
     arrays = arrays or uci_har_arrays()
     root.mkdir(parents=True)
     (root / "activity_labels.txt").write_text(
-        "".join(f"{i} {name}\n" for i, name in enumerate(uci_har.CLASSES, 1))
+        "".join(f"{i} {name}\n" for i, name in enumerate(UCI_HAR_CLASSES, 1))
     )
     for split, (x, y, subject) in arrays.items():
         folder = root / split / "Inertial Signals"
         folder.mkdir(parents=True)
-        for channel, name in enumerate(uci_har.CHANNELS):
+        for channel, name in enumerate(UCI_HAR_CHANNELS):
             # Width 16, an exponent of three digits, one or two blanks.
             (folder / f"{name}_{split}.txt").write_text(
                 "".join(
@@ -79,7 +102,7 @@ def smartwatch_recordings(seed=0):
 def write_smartwatch_har(root, recordings=None):
     """Write the folder `root/DATA`; return what is in it."""
     recordings = recordings or smartwatch_recordings()
-    header = ",".join([*smartwatch.CHANNELS, "timestamp", "label"])
+    header = ",".join([*SMARTWATCH_CHANNELS, "timestamp", "label"])
     for subject, execution, signal, label, time in recordings:
         name = f"s{subject:02d}"
         folder = root / "DATA" / name
@@ -89,13 +112,13 @@ def write_smartwatch_har(root, recordings=None):
                 [
                     *(repr(float(value)) for value in values),
                     str(int(stamp)),
-                    smartwatch.CLASSES[index],
+                    SMARTWATCH_CLASSES[index],
                 ]
             )
             for values, index, stamp in zip(signal, label, time, strict=True)
         ]
         # The phone's recordings lie beside, and are not to be read.
-        for device, lines in (("sw", rows), ("sp", rows[:2])):
+        for device, lines in (("sw", rows), ("sp", rows[:-1])):
             file = folder / f"{name}_{execution:02d}_{device}.csv"
             file.write_text("\n".join([header, *lines]) + "\n")
     (root / "DATA" / "subjects_info.csv").write_text("id,age\ns01,30\n")

@@ -2,9 +2,11 @@
 
 import pathlib
 import tempfile
+from unittest import mock
 
 import tensorflow_datasets as tfds
 
+from keras_seqattn.datasets.smartwatch_har import reader as smartwatch_har
 from keras_seqattn.datasets.smartwatch_har import smartwatch_har_dataset_builder
 from keras_seqattn.datasets.uci_har import uci_har_dataset_builder
 from tests.datasets.original_files import uci_har_arrays
@@ -66,3 +68,7 @@ class SmartwatchHarTest(BuilderTest):
     licence = "CC BY 4.0"
     unit = "m/s^2"
     write = staticmethod(write_smartwatch_har)
+
+    def setUp(self):
+        self.enter_context(mock.patch.object(smartwatch_har, "RECORDINGS", 3))
+        super().setUp()

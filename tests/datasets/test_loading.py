@@ -13,6 +13,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from keras_seqattn import datasets
+from keras_seqattn.datasets.licences import say_licence
+from keras_seqattn.datasets.smartwatch_har import reader as smartwatch
 from keras_seqattn.datasets.uci_har import reader
 from keras_seqattn.datasets.uci_har.uci_har_dataset_builder import Builder
 from tests.datasets.original_files import uci_har_arrays
@@ -27,10 +29,10 @@ UCI_ARCHIVE = "human+activity+recognition+using+smartphones.zip"
 def uci(tmp_path_factory):
     """The published archive of UCI HAR, which holds another."""
     root = tmp_path_factory.mktemp("uci")
-    write_uci_har(root / "UCI HAR Dataset", uci_har_arrays(18, 128))
+    write_uci_har(root / "inner/UCI HAR Dataset", uci_har_arrays(18, 128))
     outer = root / "outer"
     outer.mkdir()
-    zip_folder(root / "UCI HAR Dataset", outer / "UCI HAR Dataset.zip")
+    zip_folder(root / "inner/UCI HAR Dataset", outer / "UCI HAR Dataset.zip")
     return zip_folder(outer, root / UCI_ARCHIVE)
 
 
@@ -97,12 +99,13 @@ def prepared(places):
 
 
 def test_both_ways_give_the_same(uci, places, caplog):
+    say_licence.cache_clear()
     for split in reader.SPLITS:
         assert_equal(
             datasets.load("uci_har", split, **places),
             datasets.load("uci_har", split, path=uci),
         )
-    # Prepared once, with the licence said.
+    # The licence is said once, whatever the way. Prepared once.
     assert caplog.text.count("forbids any commercial use") == 1
     assert sum("array_record" in name for name in prepared(places)) == 2
     source = tfds.data_source(
@@ -128,11 +131,17 @@ def test_a_wrong_checksum_leaves_nothing(uci, places, monkeypatch, tmp_path):
     assert uci.exists()
 
 
-def test_bad_data_leave_nothing_and_good_data_follow(tmp_path):
+def test_bad_data_leave_nothing_and_good_data_follow(tmp_path, monkeypatch):
     places = {"data_dir": tmp_path / "data", "manual_dir": tmp_path / "manual"}
-    with pytest.raises(AssertionError, match=r"10\.5281/zenodo\.8398688"):
+    missing = r"(?s)not in the manual folder.*10\.5281/zenodo\.8398688"
+    with pytest.raises(FileNotFoundError, match=missing):
         datasets.load("smartwatch_har", **places)
     write_smartwatch_har(tmp_path / "manual")
+    # Other sets lie in the same folder.
+    (tmp_path / "manual" / "another.zip").write_bytes(b"of another set")
+    with pytest.raises(FileNotFoundError, match=r"223 recordings.*Received: 3"):
+        datasets.load("smartwatch_har", **places)
+    monkeypatch.setattr(smartwatch, "RECORDINGS", 3)
     file = tmp_path / "manual" / "DATA" / "s12" / "s12_01_sw.csv"
     good = file.read_text()
     file.write_text(good.replace(good.splitlines()[9].split(",")[2], "nan"))
@@ -142,7 +151,7 @@ def test_bad_data_leave_nothing_and_good_data_follow(tmp_path):
     file.write_text(good)
     assert_equal(
         datasets.load("smartwatch_har", **places),
-        datasets.load("smartwatch_har", path=tmp_path / "manual"),
+        datasets.load("smartwatch_har", path=tmp_path / "manual" / "DATA"),
     )
 
 
@@ -174,6 +183,7 @@ from keras_seqattn.datasets.smartwatch_har import (
     smartwatch_har_dataset_builder,
 )
 
+reader.RECORDINGS = 3
 read_examples = reader.read_examples
 
 
@@ -190,7 +200,8 @@ datasets.load("smartwatch_har", data_dir=data_dir, manual_dir=path)
 """
 
 
-def test_without_tensorflow_and_after_a_kill(tmp_path):
+def test_without_tensorflow_and_after_a_kill(tmp_path, monkeypatch):
+    monkeypatch.setattr(smartwatch, "RECORDINGS", 3)
     write_smartwatch_har(tmp_path / "manual")
     places = {"data_dir": tmp_path / "data", "manual_dir": tmp_path / "manual"}
     done = subprocess.run(
@@ -213,20 +224,16 @@ def test_without_tensorflow_and_after_a_kill(tmp_path):
     )
 
 
-def test_arrays_of_an_npz(uci, tmp_path):
-    train = datasets.load("uci_har", path=uci)
-    file = tmp_path / "train.npz"
-    np.savez(file, **train)
-    assert_equal(datasets.load("uci_har", path=file), train)
-    np.savez(file, signal=train["signal"])
-    with pytest.raises(ValueError, match=r"must hold \('signal', 'label'\)"):
-        datasets.load("uci_har", path=file)
-    np.savez(file, **{**train, "label": train["label"][1:]})
-    with pytest.raises(ValueError, match=r"'label': \(17,\)"):
-        datasets.load("uci_har", path=file)
-    np.savez(file, signal=np.array([{}]), label=np.array([1]))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
-        datasets.load("uci_har", path=file)
+def test_the_inner_archive_at_hand_is_not_downloaded(uci, tmp_path):
+    assert_equal(
+        datasets.load(
+            "uci_har",
+            "test",
+            data_dir=tmp_path,
+            manual_dir=uci.parent / "outer",
+        ),
+        datasets.load("uci_har", "test", path=uci),
+    )
 
 
 def test_arguments_out_of_range(uci):
@@ -238,3 +245,21 @@ def test_arguments_out_of_range(uci):
         datasets.load("uci_har", config="features", path=uci)
     with pytest.raises(ValueError, match=r"\['seconds'\] are options of the"):
         datasets.load("smartwatch_har", seconds=2.0)
+    with pytest.raises(ValueError, match="`config` must be one of"):
+        datasets.load("uci_har", config="", path=uci)
+    with pytest.raises(ValueError, match=r"leave out either.*manual_dir='m'"):
+        datasets.load("uci_har", path=uci, manual_dir="m")
+
+
+@pytest.mark.parametrize(
+    "name, known",
+    [
+        ("opportunity_gestures", "'task', 'scaling', 'timesteps', 'stride'"),
+        ("primate_reaching", "'recording', .*'area', 'bin_ms', 'effector'"),
+        ("smartwatch_har", "'seconds', 'overlap'"),
+        ("uci_har", ""),
+    ],
+)
+def test_unknown_options(name, known):
+    with pytest.raises(ValueError, match=rf"options \[{known}.*: \['second'\]"):
+        datasets.load(name, path="none", second=2)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_seqattn import datasets
-from keras_seqattn.datasets.file_tree import FileTree
 from keras_seqattn.datasets.opportunity_gestures import reader
 from keras_seqattn.datasets.opportunity_gestures import recordings
+from keras_seqattn.file_tree import FileTree
 from tests.datasets import opportunity_files as files
 
 QUATERNIONS = [
@@ -51,6 +51,43 @@ def test_columns():
     }.items():
         index = recordings.SENSORS.index(column)
         assert tuple(recordings.RANGES[index]) == limits
+
+
+# Of the published legend, by hand, in the order of the classes.
+GESTURES = {
+    0: "null",
+    406516: "Open Door 1",
+    406517: "Open Door 2",
+    404516: "Close Door 1",
+    404517: "Close Door 2",
+    406520: "Open Fridge",
+    404520: "Close Fridge",
+    406505: "Open Dishwasher",
+    404505: "Close Dishwasher",
+    406519: "Open Drawer 1",
+    404519: "Close Drawer 1",
+    406511: "Open Drawer 2",
+    404511: "Close Drawer 2",
+    406508: "Open Drawer 3",
+    404508: "Close Drawer 3",
+    408512: "Clean Table",
+    407521: "Drink from Cup",
+    405506: "Toggle Switch",
+}
+LOCOMOTION = {0: "null", 1: "Stand", 2: "Walk", 4: "Sit", 5: "Lie"}
+
+
+@pytest.mark.parametrize(
+    "task, column, codes",
+    [("gestures", 249, GESTURES), ("locomotion", 243, LOCOMOTION)],
+)
+def test_every_code_is_its_class(tmp_path, task, column, codes):
+    table = files.make_table(len(codes))
+    table[:, column] = [*codes]
+    _, label = read(tmp_path, table, task)
+    assert label.tolist() == [*range(len(codes))]
+    names = recordings.TASKS[task][1]
+    assert [*names.values()] == [*codes.values()]
 
 
 def test_signal_and_labels(tmp_path):
@@ -139,19 +176,20 @@ def whole(folder, name, **options):
         )
 
 
-def test_windows_lie_in_one_recording(folder, tables):
-    found = [*reader.read_examples(folder, "test")]
+@pytest.mark.parametrize("timesteps, stride", [(24, 12), (8, 90)])
+def test_windows_lie_in_one_recording(folder, tables, timesteps, stride):
+    options = {"timesteps": timesteps, "stride": stride}
+    found = [*reader.read_examples(folder, "test", **options)]
     assert [number for number, _ in found] == [*range(len(found))]
     examples = iter(found)
     for name in ("S2-ADL4", "S2-ADL5", "S3-ADL4", "S3-ADL5"):
         signal, label = whole(folder, name)
         assert len(signal) == len(tables[name])
-        for start in range(0, len(signal) - 23, 12):
+        for start in range(0, len(signal) - timesteps + 1, stride):
             _, example = next(examples)
-            np.testing.assert_array_equal(
-                example["signal"], signal[start : start + 24]
-            )
-            assert example["label"] == label[start + 23]
+            end = start + timesteps
+            np.testing.assert_array_equal(example["signal"], signal[start:end])
+            assert example["label"] == label[end - 1]
             assert example["subject"] == int(name[1])
     assert next(examples, None) is None
 
@@ -187,13 +225,37 @@ def test_windows_across_recordings(folder, timesteps, stride):
         assert example["subject"] == subject[end - 1]
 
 
-def test_published_counts():
-    """14 and 4 recordings; the counts of windows follow from their samples."""
+def test_published_parts():
     assert len(reader.RECORDINGS["train"]) == 14
     assert len(reader.RECORDINGS["test"]) == 4
     assert not set(reader.RECORDINGS["train"]) & set(reader.RECORDINGS["test"])
-    assert (557_963 - 24) // 12 + 1 == 46_495
-    assert (118_750 - 24) // 12 + 1 == 9_894
+
+
+@pytest.mark.parametrize(
+    "split, samples, windows",
+    [("train", 557_963, 46_495), ("test", 118_750, 9_894)],
+)
+def test_published_counts(folder, monkeypatch, caplog, split, samples, windows):
+    """Of as many samples as published, the published windows."""
+    left = [samples]
+
+    def read_recording(tree, name, task, scaling):
+        # All but the last recording are equally long.
+        last = name == reader.RECORDINGS[split][-1]
+        size = left[0] if last else samples // len(reader.RECORDINGS[split])
+        left[0] -= size
+        return np.zeros((size, 113), "float32"), np.zeros(size, "int64")
+
+    monkeypatch.setattr(reader, "read_recording", read_recording)
+    examples = reader.read_examples(folder, split, across_files=True)
+    assert sum(1 for _ in examples) == windows
+    assert not caplog.text
+
+
+def test_a_part_cut_short_is_noticed(folder, tables, caplog):
+    [*reader.read_examples(folder, "test")]
+    samples = sum(len(tables[name]) for name in reader.RECORDINGS["test"])
+    assert f"has 118750 samples, this one {samples}. Is it cut" in caplog.text
 
 
 def test_folder_archive_and_archive_in_an_archive(folder, tmp_path):
@@ -241,6 +303,12 @@ def cut(table):
     return files.to_text(table)[:-100]
 
 
+def one_more(table):
+    lines = files.to_text(table).splitlines()
+    lines[6] += " 5"
+    return "\n".join(lines)
+
+
 def no_number(table):
     return files.to_text(table).replace("99999", "hello", 1)
 
@@ -263,10 +331,11 @@ def all_nan(table):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (cut, "S1-ADL1.dat' must hold numbers.*249"),
-        (lambda table: "", "must have 250 numbers .* 0 in row 1"),
-        (lambda table: "1 2 3\n", "must have 250 numbers .* 3 in row 1"),
-        (in_a_read_column, "must hold numbers.*hello"),
+        (cut, r"S1-ADL1.dat' must hold 250 numbers.*Received: \d+ in row 40"),
+        (lambda table: "", "must hold 250 numbers .* 0 in row 1"),
+        (lambda table: "1 2 3\n", "must hold 250 numbers .* 3 in row 1"),
+        (one_more, "must hold 250 numbers .* 251 in row 7"),
+        (in_a_read_column, "must hold 250 numbers.*hello"),
         (
             lambda table: change(table, 9, files.GESTURES, 406999),
             "Column 250 of .* 406999.* in row 10",

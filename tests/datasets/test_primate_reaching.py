@@ -297,6 +297,7 @@ def test_another_name_has_no_number(path):
             "test part of loco_20170213_02 holds no window",
         ),
         ({"train_seconds": 0.5}, "train part .* holds no window of 20 bins"),
+        ({"timesteps": 0}, "`timesteps` must be a positive integer"),
         ({"timesteps": 500}, "No segment is long enough"),
         ({"quantity": "speed"}, "`quantity` must be one of"),
         ({"alignment": "middle"}, "`alignment` must be one of"),
@@ -369,6 +370,33 @@ def huge(file):
     file.create_dataset("t", shape=(1, 10**11), dtype="f8", chunks=(1, 1000))
 
 
+def huge_cells(file):
+    del file["spikes"]
+    file.create_dataset(
+        "spikes",
+        shape=(10**6, 10**6),
+        dtype=h5py.ref_dtype,
+        chunks=(1, 1000),
+    )
+
+
+def a_link(file):
+    del file["t"]
+    file["t"] = h5py.ExternalLink(file.filename, "cursor_pos")
+
+
+def another_file(file):
+    del file["t"]
+    external = [(file.filename, 0, 4000)]
+    file.create_dataset("t", (1, 500), "f8", external=external)
+
+
+def a_channel_twice(file):
+    names = file["chan_names"][()]
+    names[0, 1] = names[0, 2]
+    file["chan_names"][...] = names
+
+
 def a_group(file):
     del file["t"]
     file.create_group("t")
@@ -381,6 +409,10 @@ def a_group(file):
         (text_for_spikes, "'spikes' in .* must be a cell array"),
         (a_row_too_few, "one row a channel. Received: 3 rows and 4 names"),
         (huge, "'t' in .* too large"),
+        (huge_cells, "'spikes' in .* too large.*100000 cells"),
+        (a_link, "'t' in .* must be in the file itself.*a link"),
+        (another_file, "'t' in .* must be in the file itself.*other files"),
+        (a_channel_twice, "names a channel twice"),
         (a_group, "'t' in .* must hold numbers"),
     ],
 )

@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -96,6 +97,18 @@ def test_prepared_examples_are_the_readers(folder, tmp_path):
     assert read["spikes"].sum() > 10_000
     assert (np.diff(read["time_ms"]) > 0).all()
     assert set(read["session"]) == {sessions.NAMES.index(SESSION)}
+
+
+def test_load_holds_the_windows_once(folder):
+    tracemalloc.start()
+    loaded = datasets.load(
+        "primate_reaching", "train", path=folder, config=f"{SESSION}_128ms"
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    size = sum(array.nbytes for array in loaded.values())
+    assert size > 9e6
+    assert peak < 1.5 * size
 
 
 def test_digests_belong_to_published_files():

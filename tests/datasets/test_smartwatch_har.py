@@ -4,6 +4,8 @@ import pytest
 from keras_seqattn import activity
 from keras_seqattn import datasets
 from keras_seqattn.datasets.smartwatch_har import reader
+from tests.datasets.original_files import SMARTWATCH_CHANNELS
+from tests.datasets.original_files import SMARTWATCH_CLASSES
 from tests.datasets.original_files import smartwatch_recordings
 from tests.datasets.original_files import write_smartwatch_har
 from tests.datasets.original_files import zip_folder
@@ -27,8 +29,16 @@ def test_what_was_written_is_read_window_by_window(tmp_path):
             assert found["subject"][i] == subject
         windows = activity.load_activity(path)
         np.testing.assert_array_equal(windows.x, found["signal"])
-        assert windows.classes == reader.CLASSES and windows.rate == 100
-        assert windows.channels == reader.CHANNELS
+        assert windows.classes == SMARTWATCH_CLASSES and windows.rate == 100
+        assert windows.channels == SMARTWATCH_CHANNELS
+
+
+def test_an_incomplete_set_is_noticed(tmp_path, caplog):
+    write_smartwatch_har(tmp_path)
+    datasets.load("smartwatch_har", path=tmp_path)
+    assert "Expected: 223 recordings" in caplog.text
+    with pytest.raises(FileNotFoundError, match=r"Received: 3\. Fetch"):
+        reader.read_windows(tmp_path, complete=True)
 
 
 def test_windows_of_other_lengths(tmp_path):

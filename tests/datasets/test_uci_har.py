@@ -4,6 +4,8 @@ import pytest
 from keras_seqattn import datasets
 from keras_seqattn.activity import load_activity
 from keras_seqattn.datasets.uci_har import reader
+from tests.datasets.original_files import UCI_HAR_CHANNELS
+from tests.datasets.original_files import UCI_HAR_CLASSES
 from tests.datasets.original_files import uci_har_arrays
 from tests.datasets.original_files import write_uci_har
 from tests.datasets.original_files import zip_folder
@@ -15,7 +17,7 @@ def root(tmp_path):
 
 
 @pytest.mark.parametrize("split", reader.SPLITS)
-def test_what_was_written_is_read(root, split):
+def test_what_was_written_is_read(root, split, caplog):
     written = write_uci_har(root)
     archive = zip_folder(root, root.parent.parent / "uci.zip")
     x, y, subject = written[split]
@@ -27,9 +29,11 @@ def test_what_was_written_is_read(root, split):
             np.testing.assert_array_equal(found.x, x)
             np.testing.assert_array_equal(found.y, y)
             np.testing.assert_array_equal(found.subject, subject)
-            assert found.classes == reader.CLASSES and found.rate == 50
-            assert found.channels[0] == "body_acc_x"
-            assert found.channels[8] == "total_acc_z"
+            assert found.classes == UCI_HAR_CLASSES and found.rate == 50
+            assert found.channels == UCI_HAR_CHANNELS
+    published = {"train": 7352, "test": 2947}[split]
+    assert f"has {published} windows, this one 36" in caplog.text
+    assert reader.CLASSES == UCI_HAR_CLASSES
 
 
 def test_each_number_in_its_place(root):

@@ -5,6 +5,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 
 import keras_seqattn as ks
 from tests.datasets import matlab_sessions
@@ -21,13 +22,25 @@ def run(*arguments):
     )
 
 
-def test_a_published_session(tmp_path):
-    session = tmp_path / "session.mat"
-    matlab_sessions.session_of(
-        session, ks.tasks.simulated_reaching(bins=900, units=8, kernel_length=2)
-    )
+@pytest.mark.parametrize("kind", ["published session", "own npz"])
+def test_a_recording(tmp_path, kind):
+    recording = ks.tasks.simulated_reaching(bins=900, units=8, kernel_length=2)
+    if kind == "own npz":
+        source = ("--data", tmp_path / "recording.npz", "--target", "vel")
+        np.savez(
+            tmp_path / "recording.npz",
+            spikes=recording.spikes,
+            pos=recording.movement.cumsum(axis=0),
+            vel=recording.movement,
+            segment=recording.segment,
+            dt=recording.dt,
+        )
+    else:
+        source = ("--data", tmp_path / "session.mat", "--area", "M1")
+        source += ("--effector", "finger")
+        matlab_sessions.session_of(tmp_path / "session.mat", recording)
     done = run(
-        *("--data", session, "--area", "M1", "--effector", "finger"),
+        *source,
         *("--timesteps", 4, "--seeds", 0, 1, "--units", 6, "--epochs", 2),
         *("--output", tmp_path / "out"),
     )

@@ -1,13 +1,14 @@
 """Opportunity for TensorFlow Datasets."""
 
 import functools
-import os
 from collections.abc import Callable
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_seqattn.datasets.at_hand import at_hand
+from keras_seqattn.datasets.licences import say_licence
 from keras_seqattn.datasets.opportunity_gestures import reader
 from keras_seqattn.datasets.opportunity_gestures.recordings import SENSORS
 from keras_seqattn.datasets.opportunity_gestures.recordings import TASKS
@@ -78,14 +79,15 @@ class Builder(tfds.core.ShardBasedBuilder):
             ),
             supervised_keys=reader.SUPERVISED,
             homepage="https://doi.org/10.24432/C5M027",
-            license="CC BY 4.0",
+            license=reader.LICENCE,
             disable_shuffling=True,  # in order of time
         )
 
     def _shard_iterators_per_split(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, list[Shard]]:
-        path = _at_hand(dl_manager) or dl_manager.download(URL)
+        say_licence(self.name, reader.LICENCE)
+        path = at_hand(dl_manager, *AT_HAND) or dl_manager.download(URL)
         options = reader.CONFIGS[self.builder_config.name]
 
         def shard(split: str, names: tuple[str, ...]) -> Shard:
@@ -99,14 +101,3 @@ class Builder(tfds.core.ShardBasedBuilder):
             else [shard(split, (name,)) for name in names]
             for split, names in reader.RECORDINGS.items()
         }
-
-
-def _at_hand(
-    dl_manager: tfds.download.DownloadManager,
-) -> os.PathLike[str] | None:
-    try:
-        folder = dl_manager.manual_dir
-    except AssertionError:  # there is no such folder, or it is empty
-        return None
-    found = [folder / name for name in AT_HAND if (folder / name).exists()]
-    return found[0] if found else None

@@ -9,6 +9,7 @@ Roggen, Sensors 16(1), 115, 2016, [doi:10.3390/s16010115](
 https://doi.org/10.3390/s16010115).
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -18,16 +19,17 @@ import numpy as np
 
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.datasets.file_tree import FileTree
 from keras_seqattn.datasets.opportunity_gestures.recordings import SCALINGS
 from keras_seqattn.datasets.opportunity_gestures.recordings import SENSORS
 from keras_seqattn.datasets.opportunity_gestures.recordings import TASKS
 from keras_seqattn.datasets.opportunity_gestures.recordings import (
     read_recording,
 )
+from keras_seqattn.file_tree import FileTree
 
 SPLITS = ("train", "test")
 SUPERVISED = ("signal", "label")
+LICENCE = "CC BY 4.0"
 CONFIGS: dict[str, dict[str, Any]] = {
     f"{task}_{scaling}{'_across_files' * across_files}": {
         "task": task,
@@ -39,6 +41,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     for scaling in SCALINGS
 }
 TIMESTEPS = 24
+SAMPLES = {"train": 557_963, "test": 118_750}  # as published
 
 # Subject 4 is not used.
 _RUNS = ("Drill", "ADL1", "ADL2", "ADL3", "ADL4", "ADL5")
@@ -93,7 +96,7 @@ def read_examples(
     check_choice("scaling", scaling, SCALINGS)
     check_positive_integer("timesteps", timesteps)
     check_positive_integer("stride", stride)
-    key = start = 0
+    key = start = samples = 0
     # The last samples of a recording, if the next one's windows need them.
     rest = np.empty((0, len(SENSORS)), dtype="float32")
     with FileTree(path) as tree:
@@ -104,6 +107,7 @@ def read_examples(
                     f"{tree.place(f'{name}.dat')!r} is shorter than a window "
                     f"of {timesteps} samples. Received: {len(signal)} samples"
                 )
+            samples += len(signal)
             subject = np.int64(name[1])
             signal = np.concatenate([rest, signal])
             while start + timesteps <= len(signal):
@@ -122,3 +126,12 @@ def read_examples(
                 rest, start = signal[start:], max(start - len(signal), 0)
             else:
                 start = 0
+        if recordings is None and samples != SAMPLES[split]:
+            logging.getLogger(__name__).warning(
+                "%s: the published %s part has %d samples, this one %d. Is "
+                "it cut short?",
+                tree.path,
+                split,
+                SAMPLES[split],
+                samples,
+            )

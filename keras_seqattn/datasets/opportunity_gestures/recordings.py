@@ -2,10 +2,11 @@
 
 import itertools
 import logging
+from collections.abc import Iterator
 
 import numpy as np
 
-from keras_seqattn.datasets.file_tree import FileTree
+from keras_seqattn.file_tree import FileTree
 
 COLUMNS = 250
 RATE = 30
@@ -98,25 +99,29 @@ def read_recording(
 def _read_table(
     tree: FileTree, name: str, place: str, columns: tuple[int, ...]
 ) -> np.ndarray:
-    lines = tree.lines(name)
-    first = next(lines, "")
-    if len(first.split()) != COLUMNS:
-        raise ValueError(
-            f"{place!r} must have {COLUMNS} numbers between blanks in each "
-            f"row. Received: {len(first.split())} in row 1"
-        )
     try:
         # All codes and times below 4.6 hours are exact in float32.
         table = np.loadtxt(
-            itertools.chain([first], lines),
+            _rows(tree.lines(name)),
             dtype="float32",
             comments=None,
             usecols=columns,
             ndmin=2,
         )
     except ValueError as error:
-        raise ValueError(f"{place!r} must hold numbers. {error}") from error
+        raise ValueError(
+            f"{place!r} must hold {COLUMNS} numbers between blanks in each "
+            f"row. Received: {error}"
+        ) from error
     return table
+
+
+def _rows(lines: Iterator[str]) -> Iterator[str]:
+    first = next(lines, "")
+    for row, line in enumerate(itertools.chain([first], lines), start=1):
+        if len(line.split()) != COLUMNS:
+            raise ValueError(f"{len(line.split())} in row {row}")
+        yield line
 
 
 def _check_times(milliseconds: np.ndarray, place: str) -> None:

@@ -193,6 +193,10 @@ def _channel_rows(file: MatlabFile, area: str) -> dict[str, int]:
             f"{file.path!r} has no channel of {missing}. "
             f"Expected: one of its areas, {areas}. Received: area={area!r}"
         )
+    if len(set(names)) != len(names):
+        raise ValueError(
+            f"{file.path!r} names a channel twice. Received: {names}"
+        )
     return {
         name: row
         for row, name in enumerate(names)

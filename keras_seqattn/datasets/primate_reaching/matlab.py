@@ -12,6 +12,8 @@ import numpy as np
 
 # 55 hours at 250 Hz: no session has so many values in one variable.
 MAX_VALUES = 50_000_000
+# 192 channels of five units are 960; a reference takes far more than a number.
+MAX_CELLS = 100_000
 
 
 class MatlabFile:
@@ -37,11 +39,11 @@ class MatlabFile:
 
     def numbers(self, name: str) -> np.ndarray:
         """Return a matrix of numbers with MATLAB's axes, as float64."""
-        return self._floats(self._file[name], repr(name)).T
+        return self._floats(self._variable(name), repr(name)).T
 
     def cells(self, name: str) -> np.ndarray:
         """Return the references in a cell array with MATLAB's axes."""
-        item = self._file[name]
+        item = self._variable(name)
         if (
             not isinstance(item, h5py.Dataset)
             or h5py.check_ref_dtype(item.dtype) is not h5py.Reference
@@ -51,6 +53,7 @@ class MatlabFile:
                 f"{name!r} in {self.path!r} must be a cell array of rank 2. "
                 f"Received: {item}"
             )
+        self._check_data(item, repr(name), MAX_CELLS, "cells")
         return item[()].T
 
     def cell_numbers(self, reference: h5py.Reference) -> np.ndarray:
@@ -78,13 +81,33 @@ class MatlabFile:
             raise ValueError(
                 f"{name} in {self.path!r} must hold numbers. Received: {item}"
             )
-        if item.size > MAX_VALUES:
+        self._check_data(item, name, MAX_VALUES, "values")
+        return item[()].astype(np.float64)
+
+    def _variable(self, name: str) -> h5py.Dataset:
+        link = self._file.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(
+                f"{name!r} in {self.path!r} must be in the file itself. "
+                f"Received: a link, {link}"
+            )
+        return self._file[name]
+
+    def _check_data(
+        self, item: h5py.Dataset, name: str, limit: int, what: str
+    ) -> None:
+        # HDF5 would read other files of the user as numbers.
+        if item.external or item.is_virtual:
+            raise ValueError(
+                f"{name} in {self.path!r} must be in the file itself. "
+                "Received: a dataset kept in other files"
+            )
+        if item.size > limit:
             raise ValueError(
                 f"{name} in {self.path!r} is too large to be part of a "
-                f"session. Expected: at most {MAX_VALUES} values. "
+                f"session. Expected: at most {limit} {what}. "
                 f"Received: {item.shape}"
             )
-        return item[()].astype(np.float64)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_seqattn.datasets.at_hand import at_hand
+from keras_seqattn.datasets.licences import say_licence
 from keras_seqattn.datasets.primate_reaching import reader
 from keras_seqattn.datasets.primate_reaching.binning import AREA
 from keras_seqattn.datasets.primate_reaching.binning import QUANTITIES
@@ -90,15 +92,17 @@ class Builder(tfds.core.ShardBasedBuilder):
             ),
             supervised_keys=reader.SUPERVISED,
             homepage="https://doi.org/10.5281/zenodo.3854034",
-            license="CC BY 4.0",
+            license=reader.LICENCE,
             disable_shuffling=True,  # in time order
         )
 
     def _shard_iterators_per_split(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, list[Callable[[], Iterator[tuple[int, dict[str, Any]]]]]]:
+        say_licence(self.name, reader.LICENCE)
         names = RECORDINGS[self.builder_config.options["recording"]]
-        files = _files_at_hand(dl_manager, names)
+        found = {name: at_hand(dl_manager, f"{name}.mat") for name in names}
+        files = {name: file for name, file in found.items() if file}
         missing = [name for name in names if name not in files]
         if missing:
             files |= dl_manager.download(
@@ -118,14 +122,3 @@ class Builder(tfds.core.ShardBasedBuilder):
             ]
             for split in reader.SPLITS
         }
-
-
-def _files_at_hand(
-    dl_manager: tfds.download.DownloadManager, names: tuple[str, ...]
-) -> dict[str, Any]:
-    try:
-        folder = dl_manager.manual_dir
-    except AssertionError:  # there is no such folder, or it is empty
-        return {}
-    files = {name: folder / f"{name}.mat" for name in names}
-    return {name: file for name, file in files.items() if file.exists()}

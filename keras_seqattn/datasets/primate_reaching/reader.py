@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn.argument_checks import check_choice
+from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.datasets.primate_reaching.binning import AREA
 from keras_seqattn.datasets.primate_reaching.binning import BIN_MS
@@ -23,6 +24,7 @@ from keras_seqattn.windows import window_ends
 
 SPLITS = ("train", "test")
 SUPERVISED = ("spikes", "movement")
+LICENCE = "CC BY 4.0"
 TIMESTEPS = 20
 # 47 sessions and both monkeys, each in four widths of bins.
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -85,7 +87,11 @@ def read_examples(
     timesteps: int | None = TIMESTEPS,
     stride: int = 1,
     train_seconds: float = 320.0,
-    **session_options: Any,
+    area: str = AREA,
+    bin_ms: int = 64,
+    effector: str = "cursor",
+    quantity: str = QUANTITY,
+    alignment: str = "end",
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the examples of a split, session by session, in time order.
 
@@ -104,8 +110,11 @@ def read_examples(
         stride: Bins from one window to the next.
         train_seconds: Length of the training part. Default: the published
             320 s.
-        **session_options: `area`, `bin_ms`, `effector`, `quantity` and
-            `alignment` of `binning.read_session`.
+        area: As `binning.read_session`.
+        bin_ms: The same.
+        effector: The same.
+        quantity: The same.
+        alignment: The same.
 
     Yields:
         A running number and a dictionary: `spikes` (timesteps, channels),
@@ -121,23 +130,29 @@ def read_examples(
     """
     check_choice("split", split, SPLITS)
     check_positive_number("train_seconds", train_seconds)
+    bins = 1
+    if timesteps is not None:
+        bins = check_positive_integer("timesteps", timesteps)
     key = 0
     for name, file in _session_files(path, recording).items():
         number = np.int64(NAMES.index(name) if name in NAMES else -1)
-        session = read_session(file, **session_options)
-        ends = _ends_of_part(
-            name, session, split, timesteps or 1, stride, train_seconds
+        session = read_session(
+            file,
+            area=area,
+            bin_ms=bin_ms,
+            effector=effector,
+            quantity=quantity,
+            alignment=alignment,
         )
+        ends = _ends_of_part(name, session, split, bins, stride, train_seconds)
         for end in ends:
-            bins = (
-                end
-                if timesteps is None
-                else slice(end + 1 - timesteps, end + 1)
-            )
+            window = slice(end + 1 - bins, end + 1)
             yield (
                 key,
                 {
-                    "spikes": session.spikes[bins],
+                    "spikes": session.spikes[
+                        end if timesteps is None else window
+                    ],
                     "movement": session.movement[end],
                     "time_ms": np.int64(np.rint(1000 * session.time[end])),
                     "segment": session.segment[end],

@@ -1,6 +1,7 @@
 """The published sessions: names, areas, and the digests that are known."""
 
 import hashlib
+import os
 import pathlib
 
 URL = "https://zenodo.org/records/3854034/files/{name}.mat?download=1"
@@ -58,7 +59,7 @@ MD5 = {
 }
 
 
-def check_digest(name: str, path: str | pathlib.Path) -> None:
+def check_digest(name: str, path: str | os.PathLike[str]) -> None:
     """Raise a `ValueError` if a session's MD5 is known and the file's differs.
 
     Args:

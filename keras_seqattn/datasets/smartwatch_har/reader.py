@@ -7,6 +7,7 @@ Reference: Matey-Sanz et al., Data in Brief 51, 109809, 2023,
 [doi:10.1016/j.dib.2023.109809](https://doi.org/10.1016/j.dib.2023.109809).
 """
 
+import logging
 import os
 import pathlib
 from collections.abc import Iterator
@@ -17,24 +18,30 @@ import numpy as np
 from keras_seqattn.activity.continuous import cut_recordings
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.datasets.file_tree import FileTree
-from keras_seqattn.datasets.tables import column_numbers
-from keras_seqattn.datasets.tables import read_columns
+from keras_seqattn.file_tree import FileTree
+from keras_seqattn.tables import column_numbers
+from keras_seqattn.tables import read_columns
 
 SPLITS = ("train",)
 SUPERVISED = ("signal", "label")
+LICENCE = "CC BY 4.0"
 
 FILES = "s??/s??_??_sw.csv"
 CHANNELS = ("x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro")
 CLASSES = ("SEATED", "STANDING_UP", "WALKING", "TURNING", "SITTING_DOWN")
 RATE = 100
+RECORDINGS = 223  # as published
 CONFIGS: dict[str, dict[str, Any]] = {
     "one_second": {"seconds": 1.0, "overlap": 0.5}
 }
 
 
 def read_windows(
-    path: str | os.PathLike[str], seconds: float = 1.0, overlap: float = 0.5
+    path: str | os.PathLike[str],
+    seconds: float = 1.0,
+    overlap: float = 0.5,
+    *,
+    complete: bool = False,
 ) -> ActivityWindows:
     """Read the recordings of the watch and cut them into windows.
 
@@ -43,6 +50,7 @@ def read_windows(
             that holds either.
         seconds: Length of a window.
         overlap: Share of a window that the next one holds too, in [0, 1).
+        complete: If true, a missing recording is an error. Default: a warning.
 
     Returns:
         An `ActivityWindows`: acceleration with gravity in m/s^2, angular
@@ -50,7 +58,7 @@ def read_windows(
         is its most frequent one.
 
     Raises:
-        FileNotFoundError: There is no such recording.
+        FileNotFoundError: There is no such recording, or not all of them.
         ValueError: A file is damaged, not sampled at 100 Hz, or holds
             anything but the published columns and activities.
     """
@@ -69,6 +77,14 @@ def read_windows(
                 "folder or archive that holds them once. Received: "
                 f"{names[0]!r} and {len(names) - 1} others"
             )
+        if len(found) != RECORDINGS:
+            message = (
+                f"{tree.path!r} is not the whole published set. Expected: "
+                f"{RECORDINGS} recordings of the watch. Received: {len(found)}"
+            )
+            if complete:
+                raise FileNotFoundError(f"{message}. Fetch or unpack it anew.")
+            logging.getLogger(__name__).warning(message)
         recordings = [_read_recording(tree, name) for name in names]
     return cut_recordings(
         [signal for signal, _ in recordings],
@@ -83,11 +99,17 @@ def read_windows(
 
 
 def read_examples(
-    path: str | os.PathLike[str], split: str, **options: float
+    path: str | os.PathLike[str],
+    split: str,
+    *,
+    seconds: float = 1.0,
+    overlap: float = 0.5,
+    complete: bool = False,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Read the windows one by one: see `keras_seqattn.datasets.loading`."""
     check_choice("split", split, SPLITS)
-    return read_windows(path, **options).examples()
+    windows = read_windows(path, seconds, overlap, complete=complete)
+    return windows.examples()
 
 
 def _read_recording(tree: FileTree, name: str) -> tuple[np.ndarray, np.ndarray]:

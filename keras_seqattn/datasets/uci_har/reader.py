@@ -7,6 +7,7 @@ Reference: Anguita et al., ESANN 2013,
 [doi:10.24432/C54S4K](https://doi.org/10.24432/C54S4K).
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,12 +16,17 @@ import numpy as np
 
 from keras_seqattn.activity.data import ActivityWindows
 from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.datasets.file_tree import FileTree
-from keras_seqattn.datasets.tables import read_numbers
+from keras_seqattn.file_tree import FileTree
+from keras_seqattn.tables import read_numbers
 
 CONFIGS: dict[str, dict[str, Any]] = {"raw": {}}
 SPLITS = ("train", "test")
 SUPERVISED = ("signal", "label")
+LICENCE = (
+    "UCI lists CC BY 4.0, but the README in the archive forbids any "
+    "commercial use. The two conflict: take the set as for non-commercial "
+    "use alone."
+)
 
 SIGNALS = ("body_acc", "body_gyro", "total_acc")
 CHANNELS = tuple(f"{signal}_{axis}" for signal in SIGNALS for axis in "xyz")
@@ -34,6 +40,7 @@ CLASSES = (
 )
 RATE = 50
 TIMESTEPS = 128
+WINDOWS = {"train": 7352, "test": 2947}  # as published
 
 
 def read_windows(
@@ -68,6 +75,15 @@ def read_windows(
         raise ValueError(
             "The nine signals must have equally many windows of one length. "
             f"Received: shapes={sorted(shapes)}"
+        )
+    if len(y) != WINDOWS[split]:
+        logging.getLogger(__name__).warning(
+            "%s: the published %s part has %d windows, this one %d. Is it "
+            "cut short?",
+            os.fspath(path),
+            split,
+            WINDOWS[split],
+            len(y),
         )
     return ActivityWindows(
         x=np.stack(signals, axis=-1),

@@ -1,23 +1,21 @@
 """UCI HAR for TensorFlow Datasets."""
 
-import logging
 import os
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_seqattn.datasets.at_hand import at_hand
+from keras_seqattn.datasets.licences import say_licence
 from keras_seqattn.datasets.uci_har import reader
 
 URL = (
     "https://archive.ics.uci.edu/static/public/240/"
     "human+activity+recognition+using+smartphones.zip"
 )
-LICENCE = (
-    "UCI lists CC BY 4.0, but the README in the archive forbids any "
-    "commercial use. The two conflict: take the set as for non-commercial "
-    "use alone."
-)
+# The archive in the archive, and the folder in that.
+AT_HAND = ("UCI HAR Dataset.zip", "UCI HAR Dataset")
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -25,6 +23,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release: the raw windows."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    The archive is downloaded from UCI, doi:10.24432/C54S4K. To use one that
+    you have, place it in the manual folder under its name,
+    human+activity+recognition+using+smartphones.zip, or what is in it under
+    one of the names {AT_HAND}, whose checksum is not compared.
+    """
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(
             name=name, description="The raw windows, not the 561 features."
@@ -54,7 +58,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             ),
             supervised_keys=reader.SUPERVISED,
             homepage="https://doi.org/10.24432/C54S4K",
-            license=LICENCE,
+            license=reader.LICENCE,
             # The published order, so that all ways of loading agree.
             disable_shuffling=True,
         )
@@ -62,8 +66,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[int, dict[str, np.ndarray]]]]:
-        logging.getLogger(__name__).warning("UCI HAR: %s", LICENCE)
-        path = dl_manager.download(URL)
+        say_licence(self.name, reader.LICENCE)
+        path = at_hand(dl_manager, *AT_HAND) or dl_manager.download(URL)
         return {
             split: self._generate_examples(path, split)
             for split in reader.SPLITS

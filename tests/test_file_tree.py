@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from keras_seqattn.datasets import file_tree
-from keras_seqattn.datasets.file_tree import FileTree
+from keras_seqattn import file_tree
+from keras_seqattn.file_tree import FileTree
 
 Y = "Published Set/train/y.txt"
 
@@ -134,8 +134,19 @@ def test_a_member_that_declares_too_much_or_too_little(write):
     with pytest.raises(ValueError, match="cannot be read"):
         read(write(declare(100)))
     # The same for an archive in the archive.
-    with pytest.raises(ValueError, match=r"inner\.zip' would unpack to"):
+    with pytest.raises(ValueError, match=r"would unpack to more.*inner\.zip"):
         read(write(archive(("inner.zip", whole))), max_bytes=20)
+
+
+def test_archives_within_share_a_limit(write):
+    inner = archive((Y, "0" * 900), compression=zipfile.ZIP_STORED)
+    path = write(archive(*((f"{i}.ZIP", inner) for i in range(3))))
+    total = 3 * len(inner)
+    with FileTree(path, max_bytes=total) as tree:
+        assert len(tree.matching("train/y.txt")) == 3
+    with FileTree(path, max_bytes=total - 1) as tree:
+        with pytest.raises(ValueError, match=r"unpack to more.*to '.*2\.ZIP'"):
+            tree.matching("train/y.txt")
 
 
 @pytest.mark.parametrize(

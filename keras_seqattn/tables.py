@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from keras_seqattn.datasets.file_tree import FileTree
+from keras_seqattn.file_tree import FileTree
 
 
 def read_numbers(

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import IO
 
-# No file of the data sets here is as large when unpacked.
+# No file of the data sets here is as large when unpacked, nor are the archives
+# within archives together.
 MAX_BYTES = 2**31
 # A folder with more files is not a data set but, say, a home folder.
 MAX_FILES = 100_000
@@ -54,7 +55,8 @@ class FileTree:
 
     Args:
         path: A folder or a zip archive.
-        max_bytes: Largest size of a file in an archive, unpacked.
+        max_bytes: Largest size of a file in an archive, unpacked, and of all
+            archives within together.
 
     Raises:
         FileNotFoundError: There is nothing at `path`.
@@ -64,7 +66,7 @@ class FileTree:
     Example:
     ```python
     import zipfile
-    from keras_seqattn.datasets.file_tree import FileTree
+    from keras_seqattn.file_tree import FileTree
 
     with zipfile.ZipFile("set.zip", "w") as archive:
         archive.writestr("Published Set/train/y.txt", "1 2 3")
@@ -79,6 +81,7 @@ class FileTree:
     ) -> None:
         self.path = os.fspath(path)
         self.max_bytes = max_bytes
+        self._inner_bytes = 0
         self._stack = contextlib.ExitStack()
         self._depth = 0
         if not os.path.exists(self.path):
@@ -256,12 +259,23 @@ class FileTree:
 
     def _look_deeper(self) -> bool:
         """List the archives among the files too; False if there are none."""
-        archives = [name for name in self._files if name.endswith(".zip")]
+        archives = [
+            name for name in self._files if name.lower().endswith(".zip")
+        ]
         if self._depth == MAX_DEPTH or not archives:
             return False
         self._depth += 1
         for name in archives:
             packed = self._files.pop(name)
+            # They stay on the disk, as temporary files, until `close`.
+            self._inner_bytes += packed.size or 0
+            if self._inner_bytes > self.max_bytes:
+                raise ValueError(
+                    f"The archives within {self.path!r} would unpack to more "
+                    f"than the {self.max_bytes} bytes that are allowed. "
+                    "Is it the original archive? Received: "
+                    f"{self._inner_bytes} bytes up to {packed.place!r}"
+                )
             source = self._stack.enter_context(self._open(packed))
             for inner, file in self._archive(source, packed.place).items():
                 self._files[f"{name}/{inner}"] = file
