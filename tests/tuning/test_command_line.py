@@ -55,7 +55,7 @@ def test_resuming_takes_the_settings_that_are_there(searched):
         STEM, ["--directory", folder, "--resume", "--max-trials", "9"]
     )
     assert settings.max_trials == 9 and settings.epochs == 1
-    with pytest.raises(SearchError, match="is one of tests.tuning.small_stem"):
+    with pytest.raises(SearchError, match="is one of tests"):
         read_arguments("neural_decoder", ["--directory", folder, "--resume"])
 
 
@@ -79,6 +79,18 @@ def test_refusals_are_one_line(searched, tmp_path):
     ):
         with pytest.raises(SystemExit, match=message):
             main(STEM, arguments)
+
+
+def test_data_that_cannot_be_read_end_the_search(tmp_path):
+    """And leave the directory free, or the search as it was."""
+    for data, message in (
+        (str(tmp_path / "none.npz"), "There is no recording at"),
+        (__file__, "A recording must be an `.npz` file"),
+    ):
+        arguments = ["--directory", str(tmp_path / "search"), "--data", data]
+        with pytest.raises(SystemExit, match=message):
+            main("neural_decoder", arguments)
+    assert not (tmp_path / "search/trials/oracle.json").exists()
 
 
 def test_another_backend_is_refused():

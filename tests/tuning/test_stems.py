@@ -56,7 +56,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_search_from_the_command_line(stem, data, tmp_path, capsys):
-    arguments = ["--directory", str(tmp_path), "--max-trials", "2"]
+    arguments = ["--directory", str(tmp_path), "--max-trials", "1"]
     if data[stem]:
         arguments += ["--data", data[stem]]
     main(stem, [*arguments, "--epochs", "1", "--verbose", "0"])
@@ -64,10 +64,9 @@ def test_a_search_from_the_command_line(stem, data, tmp_path, capsys):
     assert f"# Search: {stem}" in shown and "best_model.keras" in shown
     with open(tmp_path / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["rank"] for row in rows] == ["1", "2"], rows
+    assert [row["rank"] for row in rows] == ["1"], rows
     objective = stem_class(stem).objective
-    scores = [float(row[objective.name]) for row in rows]
-    assert scores == sorted(scores, reverse=objective.direction == "max")
+    score = float(rows[0][objective.name])
     # Raw data in, and the score comes out again.
     hypermodel = stem_class(stem)("modern", data[stem])
     model = keras.saving.load_model(tmp_path / "best_model.keras")
@@ -76,7 +75,7 @@ def test_a_search_from_the_command_line(stem, data, tmp_path, capsys):
         standard = hypermodel.recording.movement_standardizer
         outputs = standard.transform(outputs)
     found = hypermodel.measure(outputs)[objective.name]
-    assert found == pytest.approx(scores[0], rel=1e-4)
+    assert found == pytest.approx(score, rel=1e-4)
 
 
 def raw_inputs(hypermodel, model):
@@ -113,18 +112,13 @@ def test_every_point_of_a_space_is_a_model(stem, space, data):
         if "num_heads" in found.model:
             assert found.model["units"] % found.model["num_heads"] == 0
             assert found.model["units"] > 0
-        if index < 2:
+        if index == 0:
             model = hypermodel.build(hp)
-            outputs = model(hypermodel.validation(found)[:2])
-            metrics = hypermodel.measure(
-                np.repeat(
-                    keras.ops.convert_to_numpy(outputs)[:1],
-                    len(hypermodel.validation(found)),
-                    axis=0,
-                )
-            )
-            assert hypermodel.objective.name in metrics
-            assert np.isfinite(list(metrics.values())).all()
+            x = hypermodel.validation(found)
+            shape = (len(x), *model.compute_output_shape(x.shape)[1:])
+            outputs = np.random.default_rng(0).uniform(0.1, 0.9, size=shape)
+            metrics = hypermodel.measure(outputs.astype("float32"))
+            assert np.isfinite(metrics[hypermodel.objective.name])
 
 
 def test_the_defaults_are_the_builders(data):
@@ -232,7 +226,7 @@ def test_images_that_validate_are_training_images():
 
 
 def test_sequences_that_validate_are_no_others():
-    hypermodel = memory_network.MemoryHyperModel(data="factorial")
+    hypermodel = memory_network.MemoryHyperModel(data="one_neuron")
     hp = keras_tuner.HyperParameters()
     configuration = hypermodel.configuration(hp)
     validating = hypermodel.validation(configuration)
