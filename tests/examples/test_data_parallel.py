@@ -24,7 +24,10 @@ def test_two_devices_train_as_one():
     done = run()
     assert done.returncode == 0, done.stderr
     assert f"Loss after 20 steps on {BACKEND}, batches of 32" in done.stdout
-    for name, untrained in (("LARNN classifier", 0.69), ("BurstPropNetwork", 1)):
+    for name, untrained in (
+        ("LARNN classifier", 0.69),
+        ("BurstPropNetwork", 1),
+    ):
         one, two = re.search(LINE.format(name), done.stdout).groups()
         assert float(one) == pytest.approx(float(two), abs=1e-5)
         assert float(one) < untrained
