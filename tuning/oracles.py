@@ -15,6 +15,7 @@ as of keras-tuner 1.4.8:
 
 import json
 import pathlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -107,7 +108,10 @@ class DurableOracle(keras_tuner.Oracle):
         # Those that ran, and those that were waiting to run again.
         for name in sorted({*running, *self._retry_queue}):
             trial = self.trials[name]
-            if trial.status not in FINISHED:
+            # A trial has its score when it has ended.
+            if trial.status not in FINISHED or (
+                trial.status == TrialStatus.COMPLETED and trial.score is None
+            ):
                 if not self._killed_too_often(trial):
                     trial.metrics = type(trial.metrics)()
                     again.append(name)
@@ -133,7 +137,12 @@ class BayesianOracle(
         self._random_state = np.random.RandomState(
             self.seed + len(self.start_order)
         )
-        return super().populate_space(trial_id)
+        from sklearn.exceptions import ConvergenceWarning
+
+        with warnings.catch_warnings():
+            # Of few scores the process knows no length scale. Never mind.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return super().populate_space(trial_id)
 
 
 class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):

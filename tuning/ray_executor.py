@@ -59,8 +59,8 @@ def run(
             died. After that it is recorded as failed.
 
     Raises:
-        SearchError: No machine of the cluster could run a trial.
-        ConnectionError: There is no cluster at `address`.
+        SearchError: There is no cluster at `address`, or none of its machines
+            could run a trial.
     """
     if workers is not None:
         check_positive_integer("workers", workers)
@@ -202,7 +202,14 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         # JAX fears a fork that goes on with its threads' locks. These are
         # followed by an exec at once.
         warnings.filterwarnings("ignore", r"os\.fork\(\) was called")
-        ray.init(**options)
+        try:
+            ray.init(**options)
+        except ConnectionError as error:
+            raise SearchError(
+                f"No Ray cluster answers at {address!r}: {error}. Start it "
+                "with `ray start --head`, see that its port can be reached, "
+                "and if it asks for a token set RAY_AUTH_MODE=token here."
+            ) from error
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras_tuner
 
+from tuning.directory import SearchError
 from tuning.directory import claimed
 from tuning.directory import write_atomically
 from tuning.executions import Outcome
@@ -65,6 +66,11 @@ class SearchTuner(keras_tuner.Tuner):
         self.verbose = verbose
         hypermodel = make_hypermodel(settings)
         probe = hypermodel.configuration(keras_tuner.HyperParameters())
+        try:
+            hypermodel.batches(probe, 0)
+        except (ValueError, OSError, ImportError) as error:
+            # Here, or every trial would fail by it.
+            raise SearchError(f"The data cannot be used: {error}") from error
         super().__init__(
             make_oracle(
                 settings.tuner,
@@ -110,6 +116,12 @@ class SearchTuner(keras_tuner.Tuner):
 
     def _folder(self, trial_id: str) -> pathlib.Path:
         return pathlib.Path(self.project_dir) / f"trial_{trial_id}"
+
+    def _populate_initial_space(self) -> None:
+        # Spaces declare all their parameters: no model is built to find them.
+        hp = self.oracle.get_space()
+        self.hypermodel.declare_hyperparameters(hp)
+        self.oracle.update_space(hp)
 
     # Whether there is a search to go on with is seen by the oracle's file:
     # KerasTuner's own, one a process, are written after the first trial.

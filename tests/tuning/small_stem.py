@@ -46,7 +46,7 @@ def faults(hp):
 def only_faults(hp):
     hp.Int("number", 0, 9)
     return Configuration(
-        model={"fault": "raise"},
+        model={"fault": "late"},
         training=Training(epochs=1, batch_size=8, learning_rate=0.1),
     )
 
@@ -84,6 +84,8 @@ class SmallHyperModel(StemHyperModel):
         )
 
     def validation(self, configuration):
+        if configuration.model.get("fault") == "late":
+            raise RuntimeError("There is nothing to validate on.")
         return X[16:20] if self.fold else X[20:]
 
     def measure(self, outputs):

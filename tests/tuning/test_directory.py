@@ -1,0 +1,161 @@
+import dataclasses
+import errno
+import fcntl
+import os
+import socket
+
+import keras
+import pytest
+
+from tuning import directory
+from tuning.directory import SearchError
+from tuning.directory import claimed
+from tuning.directory import read_json
+from tuning.directory import write_atomically
+from tuning.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(
+        stem="tests.tuning.small_stem",
+        directory=str(tmp_path / "search"),
+        backend=keras.backend.backend(),
+    )
+
+
+def begin(settings):
+    """Leave a search behind."""
+    with claimed(settings, resume=False):
+        write_atomically(f"{settings.directory}/trials/oracle.json", "{}")
+
+
+def test_two_searches_on_one_directory_refuse(settings):
+    with claimed(settings, resume=False):
+        with pytest.raises(SearchError, match="Another search runs") as error:
+            with claimed(settings, resume=True):
+                pass
+        assert f"process {os.getpid()} on {socket.gethostname()}" in str(
+            error.value
+        )
+    with claimed(settings, resume=True):
+        pass
+
+
+def test_a_used_directory_needs_resume(settings):
+    begin(settings)
+    with pytest.raises(SearchError, match=r"a search in .* already.*--resume"):
+        with claimed(settings, resume=False):
+            pass
+    with claimed(settings, resume=True):
+        pass
+
+
+def test_other_settings_refuse_and_are_named(settings):
+    begin(settings)
+    other = dataclasses.replace(settings, seeds=(0, 1), space="faults")
+    with pytest.raises(SearchError) as error:
+        with claimed(other, resume=True):
+            pass
+    message = str(error.value)
+    assert "seeds is [0] there and [0, 1] here" in message
+    assert "space is 'modern' there and 'faults' here" in message
+    assert "tuner" not in message
+    fewer = dataclasses.replace(settings, max_trials=19)
+    with pytest.raises(SearchError, match="max_trials is 20 there and 19"):
+        with claimed(fewer, resume=True):
+            pass
+    with claimed(dataclasses.replace(settings, max_trials=21), resume=True):
+        pass
+    assert read_json(f"{settings.directory}/settings.json")["max_trials"] == 21
+
+
+def test_a_search_without_a_trial_leaves_the_directory_free(settings):
+    with claimed(settings, resume=False):
+        pass
+    other = dataclasses.replace(settings, space="faults")
+    with claimed(other, resume=False):
+        pass
+
+
+def test_resuming_nothing_begins(settings):
+    with claimed(settings, resume=True):
+        assert os.path.exists(f"{settings.directory}/settings.json")
+
+
+def test_a_full_disk_says_so_and_leaves_the_file(tmp_path):
+    path = tmp_path / "file.json"
+    write_atomically(path, "before")
+    # A device that is always full.
+    os.symlink("/dev/full", tmp_path / "file.json.part")
+    with pytest.raises(SearchError, match=r"No space left .*safe.*--resume"):
+        write_atomically(path, "after")
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["file.json"]
+    write_atomically(path, "after")
+    assert path.read_text() == "after"
+
+
+def test_a_directory_that_refuses_says_so(settings, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    below = dataclasses.replace(settings, directory=str(tmp_path / "file/x"))
+    with pytest.raises(SearchError, match=r"Cannot use .*Not a directory"):
+        with claimed(below, resume=False):
+            pass
+
+    def refuse(*arguments, **keywords):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(directory.pathlib.Path, "mkdir", refuse)
+        with pytest.raises(SearchError, match=r"Cannot use .*Permission"):
+            with claimed(settings, resume=False):
+                pass
+    with monkeypatch.context() as patch:
+        patch.setattr(directory.pathlib.Path, "exists", refuse)
+        with pytest.raises(SearchError, match=r"Cannot read .*Permission"):
+            directory.read_settings(settings.directory)
+
+
+def test_a_file_system_without_locks_says_so(settings, monkeypatch):
+    def none(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(SearchError, match="has no locks: No locks available"):
+        with claimed(settings, resume=False):
+            pass
+
+
+def test_a_damaged_or_missing_file_is_named(settings):
+    begin(settings)
+    path = f"{settings.directory}/settings.json"
+    with open(path, "w") as file:
+        file.write('{"stem": ')
+    with pytest.raises(SearchError, match=r"settings\.json' is damaged"):
+        with claimed(settings, resume=True):
+            pass
+    os.remove(path)
+    with pytest.raises(SearchError, match=r"Cannot read .*No such file"):
+        with claimed(settings, resume=True):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stem": "decoder"}, "`stem` must be one of"),
+        ({"space": "wide"}, "`space` must be one of .*modern"),
+        ({"tuner": "genetic"}, "`tuner` must be one of"),
+        ({"backend": "mxnet"}, "`backend` must be one of"),
+        ({"max_trials": 0}, "`max_trials` must be a positive integer"),
+        ({"epochs": 0}, "`epochs` must be a positive integer"),
+        ({"seed": -1}, "`seed` must be an integer that is not negative"),
+        ({"seeds": ()}, "`seeds` must hold at least one"),
+        ({"seeds": (1, 1)}, "`seeds` must hold .* none twice"),
+        ({"seeds": (-1,)}, "`seeds` must be an integer that is not negative"),
+    ],
+)
+def test_settings_out_of_range(settings, change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(settings, **change)
