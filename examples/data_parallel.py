@@ -15,38 +15,8 @@ What each backend needs is in `train_on_several`: `keras.distribution` on JAX,
 
 import argparse
 import contextlib
-import os
 import pathlib
-import sys
 import tempfile
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--devices", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=5, help="of 4 steps each")
-    parser.add_argument("--batch-size", type=int, default=32)
-    arguments = parser.parse_args()
-    if min(vars(arguments).values()) < 1:
-        parser.error("every number must be 1 or more")
-    if arguments.batch_size % arguments.devices:
-        parser.error(
-            f"{arguments.devices} devices cannot share a batch of "
-            f"{arguments.batch_size} equally: choose a multiple of "
-            f"{arguments.devices} for --batch-size"
-        )
-    return arguments
-
-
-if __name__ == "__main__":
-    ARGUMENTS = parse_arguments()
-    # Before JAX is imported. It makes no difference to accelerators.
-    os.environ["XLA_FLAGS"] = (
-        f"{os.environ.get('XLA_FLAGS', '')} "
-        f"--xla_force_host_platform_device_count={ARGUMENTS.devices}"
-    )
 
 import keras
 import numpy as np
@@ -79,7 +49,7 @@ def burst_prop_network(examples):
         [40, 20, 2], feedback="kolen_pollack", recurrent=True
     )
     model.build((None, 2))
-    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse")
+    model.compile(keras.optimizers.Adam(0.03), "mse")
     return model, x.astype("float32"), y.astype("float32")
 
 
@@ -125,6 +95,8 @@ def jax_scope(devices):
     names = keras.distribution.list_devices()
     if len(names) < devices:
         names = keras.distribution.list_devices("cpu")
+    if len(names) < devices:
+        raise SystemExit(f"JAX has {len(names)} devices, {devices} are wanted")
     with keras.distribution.DataParallel(devices=names[:devices]).scope():
         yield
 
@@ -138,16 +110,6 @@ def tensorflow_scope(devices):
         kind = "CPU"
     names = [f"{kind}:{number}" for number in range(devices)]
     return tf.distribute.MirroredStrategy(names).scope()
-
-
-def split_tensorflow_cpu(devices):
-    """Make virtual devices. Before TensorFlow is used."""
-    import tensorflow as tf
-
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * devices,
-    )
 
 
 def torch_losses(devices, epochs, batch_size):
@@ -186,9 +148,23 @@ def torch_process(rank, devices, epochs, batch_size, folder):
     torch.distributed.destroy_process_group()
 
 
+def split_cpu(devices):
+    """Make virtual devices, before the backend makes the first one."""
+    if BACKEND == "jax":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", devices)
+    elif BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * devices,
+        )
+
+
 def main(devices, epochs, batch_size):
-    if BACKEND == "tensorflow":
-        split_tensorflow_cpu(devices)
+    split_cpu(devices)
     several = train_on_several(devices, epochs, batch_size)
     steps = epochs * STEPS_PER_EPOCH
     print(f"Loss after {steps} steps on {BACKEND}, batches of {batch_size}")
@@ -200,5 +176,24 @@ def main(devices, epochs, batch_size):
         )
 
 
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--devices", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=5, help="of 4 steps each")
+    parser.add_argument("--batch-size", type=int, default=32)
+    arguments = parser.parse_args()
+    if min(vars(arguments).values()) < 1:
+        parser.error("every number must be 1 or more")
+    if arguments.batch_size % arguments.devices:
+        parser.error(
+            f"{arguments.devices} devices cannot share a batch of "
+            f"{arguments.batch_size} equally: choose a multiple of "
+            f"{arguments.devices} for --batch-size"
+        )
+    return arguments
+
+
 if __name__ == "__main__":
-    sys.exit(main(**vars(ARGUMENTS)))
+    main(**vars(parse_arguments()))
