@@ -61,12 +61,14 @@ def test_preprocessing_inside_and_beside(exported):
 
 
 def test_what_onnx_has_not(tmp_path):
-    """A loop of constant length, and log1p, also of tiny numbers."""
+    """A loop of constant length, log1p also of tiny numbers, constants."""
     model = ks.models.build_activity_classifier(
         *(16, 3, 4), units=4, num_heads=2, window_size=3, stem_filters=(4,)
     )
     logarithm = 1e6 * keras.ops.log1p(1e-6 * model.input)
-    model = keras.Model(model.input, [model.output, logarithm])
+    scale = keras.layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])
+    outputs = [model.output, logarithm, scale(model.input)]
+    model = keras.Model(model.input, outputs)
     assert ks.export.export_onnx(model, tmp_path / "model.onnx") < 1e-5
 
 
