@@ -1,4 +1,4 @@
-"""Every Python example in the README and in a docstring runs.
+"""Every Python example in the README, in docs and in a docstring runs.
 
 A comment after `print(...)`, or on the line below it, is what it prints.
 """
@@ -38,11 +38,10 @@ def docstrings():
                     yield pytest.param(code, id=f"{path.stem}-{name}-{number}")
 
 
-def readme():
-    for number, code in enumerate(
-        FENCE.findall((ROOT / "README.md").read_text())
-    ):
-        yield pytest.param(code, id=f"README-{number}")
+def pages():
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))):
+        for number, code in enumerate(FENCE.findall(path.read_text())):
+            yield pytest.param(code, id=f"{path.stem}-{number}")
 
 
 def write_published_files(folder):
@@ -58,7 +57,7 @@ def write_published_files(folder):
     poisson_session(folder / "indy_20160407_02.mat", 325, units=3, rate=1)
 
 
-@pytest.mark.parametrize("code", [*readme(), *docstrings()])
+@pytest.mark.parametrize("code", [*pages(), *docstrings()])
 def test_example(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if "OpportunityUCIDataset.zip" in code:

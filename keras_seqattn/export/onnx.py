@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -87,12 +88,24 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
         packed = named.pack(dict(zip(named.inputs, inputs, strict=True)))
         return named.name(named.model(packed, training=False))
 
+    function = tf.function(call, input_signature=specs, autograph=False)
     found, _ = tf2onnx.convert.from_function(
-        tf.function(call, input_signature=specs, autograph=False),
+        function,
         input_signature=specs,
         opset=OPSET,
         custom_op_handlers={"Log1p": (_log1p, [])},
     )
+    # Constants of a layer that are no weights, such as a training mean, have
+    # become inputs.
+    inputs = {value.name: value for value in found.graph.input}
+    used = set(_read(found.graph))
+    for tensor, inside in function.get_concrete_function().graph.captures:
+        if inside.name in inputs and inside.name in used:
+            found.graph.initializer.append(
+                onnx.numpy_helper.from_array(tensor.numpy(), inside.name)
+            )
+    del found.graph.input[:]
+    found.graph.input.extend(inputs[name] for name in named.inputs)
     outputs = {value.name: value for value in found.graph.output}
     del found.graph.output[:]
     found.graph.output.extend(outputs[name] for name in named.outputs)
@@ -107,6 +120,15 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
         entry.value = json.dumps(request.preprocessing)
     onnx.checker.check_model(found)
     onnx.save(found, path)
+
+
+def _read(graph: Any) -> Iterator[str]:
+    """The names that a graph's nodes read, those of its loops' too."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _read(attribute.g)
 
 
 def _log1p(context: Any, node: Any, name: str, arguments: Any) -> Any:

@@ -23,7 +23,8 @@ class Preprocessing:
     Args:
         mean: Mean of each channel in the training data.
         scale: What each channel was divided by, after the mean was taken off.
-        in_model: Whether the model does this itself, and wants the raw signal.
+        transform: What was done to each number before that, such as `"sqrt"`.
+        in_model: Whether the model does all this itself, from the raw signal.
         window: Timesteps of the windows that were searched (T).
         timesteps: Timesteps of the model's window (T*).
         step_seconds: Duration of one timestep.
@@ -50,6 +51,7 @@ class Preprocessing:
 
     mean: Sequence[float] | np.ndarray
     scale: Sequence[float] | np.ndarray
+    transform: str | None = None
     in_model: bool = False
     window: int | None = None
     timesteps: int | None = None
@@ -90,6 +92,7 @@ class Preprocessing:
         found: dict[str, Any] = {
             "mean": np.asarray(self.mean, dtype="float64").tolist(),
             "scale": np.asarray(self.scale, dtype="float64").tolist(),
+            "transform": self.transform and str(self.transform),
             "in_model": bool(self.in_model),
             "window": self.window and int(self.window),
             "timesteps": self.timesteps and int(self.timesteps),

@@ -8,6 +8,7 @@ import keras_seqattn as ks
 PREPROCESSING = ks.export.Preprocessing(
     mean=[0.5, 0.25, 0.0, 1.0, 2.0],
     scale=[1.0, 2.0, 4.0, 8.0, 16.0],
+    transform="sqrt",
     window=20,
     timesteps=7,
     step_seconds=0.05,

@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 
 import keras_seqattn as ks
+from keras_seqattn.export import __main__ as command_line
 from tests.backend import to_numpy
 from tests.export import models
 
@@ -61,18 +62,22 @@ def test_preprocessing_inside_and_beside(exported):
 
 
 def test_what_onnx_has_not(tmp_path):
-    """A loop of constant length, and log1p, also of tiny numbers."""
+    """A loop of constant length, log1p also of tiny numbers, constants."""
     model = ks.models.build_activity_classifier(
         *(16, 3, 4), units=4, num_heads=2, window_size=3, stem_filters=(4,)
     )
     logarithm = 1e6 * keras.ops.log1p(1e-6 * model.input)
-    model = keras.Model(model.input, [model.output, logarithm])
+    scale = keras.layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])
+    outputs = [model.output, logarithm, scale(model.input)]
+    model = keras.Model(model.input, outputs)
     assert ks.export.export_onnx(model, tmp_path / "model.onnx") < 1e-5
 
 
-def test_a_step_model(tmp_path):
+def test_a_step_model_by_the_command_line(tmp_path, capsys):
+    models.step().save(tmp_path / "step.keras")
+    command_line.main([str(tmp_path / "step.keras"), "--format", "onnx"])
     path = tmp_path / "step.onnx"
-    assert ks.export.export_onnx(models.step(), path) < 1e-5
+    assert f"{path}: reloaded" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(path)
     assert [value.name for value in session.get_inputs()] == ["x", "state"]
     names = [value.name for value in session.get_outputs()]

@@ -10,6 +10,7 @@ def test_what_was_said_comes_back():
     assert models.PREPROCESSING.to_dict() == {
         "mean": [0.5, 0.25, 0.0, 1.0, 2.0],
         "scale": [1.0, 2.0, 4.0, 8.0, 16.0],
+        "transform": "sqrt",
         "in_model": False,
         "window": 20,
         "timesteps": 7,
