@@ -60,15 +60,15 @@ class Twin:
         """Call an operation of the model on tensors of the twin."""
         if not self._find_sequences((args, kwargs)):
             return operation(*args, **kwargs)
+        if isinstance(operation, keras.Sequential):
+            operation = keras.Model(operation.inputs, operation.outputs)
+        if isinstance(operation, keras.Function) and not _options(kwargs):
+            return self.run(operation, keras.tree.flatten(args))
         step_class = _step_class(operation)
         if step_class is None:
             outputs = self._call_per_step(operation, args, kwargs)
             if outputs is not None:
                 return outputs
-        if isinstance(operation, keras.Sequential):
-            operation = keras.Model(operation.inputs, operation.outputs)
-        if isinstance(operation, keras.Function) and not _options(kwargs):
-            return self.run(operation, keras.tree.flatten(args))
         if self.window is not None:
             args, kwargs = keras.tree.map_structure(
                 self._last_steps, (args, kwargs)

@@ -19,29 +19,29 @@ def sequential(*stack, timesteps=None):
 
 def larnn_stack():
     return sequential(
-        ks.layers.LARNN(6, 2, 4, return_sequences=True, normalization="layer"),
+        ks.layers.LARNN(6, 2, 4, return_sequences=True),
         layers.LayerNormalization(axis=2),
         ks.layers.LARNN(4, 2, 3, return_sequences=True, normalization="batch"),
         layers.Dense(2),
     )
 
 
-def lstm_decoder():
-    """As `build_neural_decoder`, with an output at every step."""
+def decoder():
+    """As `build_neural_decoder`, with each cell and an output a step."""
     return sequential(
         layers.Normalization(mean=0.3, variance=2.0),
         layers.LSTM(6, return_sequences=True),
         layers.LayerNormalization(),
         layers.Dropout(0.5),
-        layers.LSTM(5, return_sequences=True),
+        layers.GRU(5, return_sequences=True),
+        layers.SimpleRNN(4, return_sequences=True),
         layers.Dense(4, "relu"),
         layers.Dense(2),
     )
 
 
-def gru_decoder():
+def gru():
     return sequential(
-        layers.GRU(6, return_sequences=True),
         layers.GRU(5, return_sequences=True, reset_after=False),
         layers.Dense(2),
     )
@@ -66,8 +66,7 @@ def burst_network(**settings):
 # Those that the issue of streaming names, with an output at every step.
 LONG = {
     "larnn_stack": larnn_stack,
-    "lstm_decoder": lstm_decoder,
-    "gru_decoder": gru_decoder,
+    "decoder": decoder,
     "memory_network": memory_network,
     "burst_network": burst_network,
 }
@@ -87,7 +86,11 @@ def activity_classifier(**settings):
 
 def residual_classifier():
     return activity_classifier(
-        num_layers=2, residual=True, projection_units=4, stem_filters=()
+        num_layers=2,
+        residual=True,
+        projection_units=4,
+        stem_filters=(),
+        normalization="layer",
     )
 
 

@@ -21,64 +21,68 @@ LATE = STEPS - 50
 
 
 @pytest.fixture(scope="module")
-def long_runs(tmp_path_factory):
-    """Every causal model: 10,000 steps, saved and loaded twice on the way."""
-    folder = tmp_path_factory.mktemp("sessions")
+def long_run(tmp_path_factory):
+    """All causal models at once: saved and loaded twice in 10,000 steps."""
+    folder = tmp_path_factory.mktemp("session")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(STREAMS, STEPS, FEATURES)).astype("float32")
     mask = np.stack(
         [rng.permutation(np.arange(STEPS) >= MISSING) for _ in range(STREAMS)]
     )
     x[~mask] = np.nan
-    models, outputs = {}, {}
-    for name, build in cases.LONG.items():
-        models[name] = cases.make(build)
-        step = step_model(models[name])
-        session = StreamingSession(step, STREAMS)
-        found = []
-        for t in range(STEPS):
-            if t in (STEPS // 2, LATE):
-                session.save(folder / f"{name}.npz")
-            if t == STEPS // 2:
-                session = StreamingSession(step, STREAMS)
-                session.load(folder / f"{name}.npz")
-            found.append(session.push(x[:, t], mask[:, t]))
-        outputs[name] = np.stack(found, axis=1)
-        step.save(folder / f"{name}.keras")
-        late = {"x": x[:, LATE:], "mask": mask[:, LATE:]}
-        np.savez(folder / f"{name}.steps.npz", **late)
-    return folder, x, mask, models, outputs
+    models = {name: cases.make(build) for name, build in cases.LONG.items()}
+    inputs = keras.Input((None, FEATURES), name="signal")
+    outputs = {name: model(inputs) for name, model in models.items()}
+    step = step_model(keras.Model(inputs, outputs))
+    step.save(folder / "step.keras")
+    np.savez(folder / "steps.npz", x=x[:, LATE:], mask=mask[:, LATE:])
+    session = StreamingSession(step, STREAMS)
+    found = []
+    for t in range(STEPS):
+        if t in (STEPS // 2, LATE):
+            session.save(folder / "state.npz")
+        if t == STEPS // 2:
+            session = StreamingSession(step, STREAMS)
+            session.load(folder / "state.npz")
+        found.append(session.push(x[:, t], mask[:, t]))
+    streamed = {
+        name: np.stack([outputs[name] for outputs in found], axis=1)
+        for name in models
+    }
+    return folder, x, mask, models, streamed
 
 
 @pytest.mark.parametrize("name", cases.LONG)
-def test_equals_the_model_over_10_000_steps_of_64_streams(long_runs, name):
-    _, x, mask, models, outputs = long_runs
-    # The same number of steps is there in each stream.
+def test_equals_the_model_over_10_000_steps_of_64_streams(long_run, name):
+    _, x, mask, models, streamed = long_run
+    # As many steps are there in each stream.
     kept = x[mask].reshape(STREAMS, STEPS - MISSING, FEATURES)
     expected = models[name].predict(kept, batch_size=STREAMS, verbose=0)
-    found = outputs[name][mask].reshape(expected.shape)
+    found = streamed[name][mask].reshape(expected.shape)
     assert np.ptp(expected[:, -100:], axis=1).min() > 1e-3
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_goes_on_in_another_process_on_another_backend(long_runs):
-    folder, *_, outputs = long_runs
+def test_goes_on_in_another_process_on_another_backend(long_run):
+    folder, *_, streamed = long_run
     done = subprocess.run(
-        [sys.executable, "-m", "tests.streaming.continue_sessions", folder],
+        [sys.executable, "-m", "tests.streaming.continue_session", folder],
         env={**os.environ, "KERAS_BACKEND": OTHER_BACKENDS[0]},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for name, expected in outputs.items():
-        found = np.load(folder / f"{name}.outputs.npy")
-        np.testing.assert_allclose(found, expected[:, LATE:], atol=1e-5)
+    with np.load(folder / "outputs.npz") as found:
+        for name, expected in streamed.items():
+            np.testing.assert_allclose(
+                found[name], expected[:, LATE:], atol=1e-5
+            )
 
 
 @pytest.fixture(scope="module")
 def model():
-    return cases.make(cases.LONG["gru_decoder"])
+    return cases.make(cases.gru)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +250,7 @@ def test_a_state_of_another_model_is_refused(model, single, tmp_path):
     weights = same.get_weights()
     weights[0][0, 0] += 1e-6
     same.set_weights(weights)
-    for other in (same, cases.make(cases.LONG["memory_network"])):
+    for other in (same, cases.make(cases.memory_network)):
         session = StreamingSession(step_model(other))
         with pytest.raises(ValueError, match="state of another model"):
             session.load(tmp_path / "state.npz")
