@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
+from keras_seqattn.streaming.proof import check_equal
+from keras_seqattn.streaming.trial import trial_length
 from keras_seqattn.streaming.twin import Twin
 from keras_seqattn.streaming.twin import name_of
 from keras_seqattn.streaming.twin import unique
@@ -89,19 +91,25 @@ def step_model(
         for x in model.inputs
     ]
     alive = keras.Input((), dtype="bool", name=MASK) if mask else None
-    twin = Twin(model, window)
+    # Sequences to try: as long as the model's, or longer than it looks back.
+    fixed = window or model.inputs[0].shape[1]
+    length = fixed or trial_length(model)
+    twin = Twin(model, window, (length,) if fixed else (length, length // 2))
     found = twin.run(model, [twin.begin(x, alive) for x in given])
+    names = _output_names(model)
     outputs = {
         name: twin.end(x, _has_time(model, whole), name)
-        for name, x, whole in zip(
-            _output_names(model), found, model.outputs, strict=True
-        )
+        for name, x, whole in zip(names, found, model.outputs, strict=True)
     }
     outputs |= {NEXT + name: new for name, new in twin.new_states.items()}
-    given += [*twin.states, *[alive] * mask]
-    return keras.Model(
-        {x.name: x for x in given}, outputs, name=f"{model.name}_step"
+    inputs = [*given, *twin.states, *[alive] * mask]
+    step = keras.Model(
+        {x.name: x for x in inputs}, outputs, name=f"{model.name}_step"
     )
+    if window is not None:
+        length += 5
+    check_equal(model, step, [x.name for x in given], names, length, window)
+    return step
 
 
 def initial_state(step: keras.Model, batch: int = 1) -> dict[str, np.ndarray]:
