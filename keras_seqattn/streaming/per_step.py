@@ -14,7 +14,7 @@ def find_timed_outputs(
     operation: Callable[..., Any],
     arguments: Any,
     is_timed: Callable[[Any], bool],
-    lengths: tuple[int, ...],
+    length: int,
 ) -> list[bool] | None:
     """Try an operation on random numbers, as a sequence and step by step.
 
@@ -26,7 +26,7 @@ def find_timed_outputs(
         arguments: `(args, kwargs)` with symbolic tensors, some of them with a
             time axis, of length 1.
         is_timed: Which of the tensors have.
-        lengths: Of the sequences to try, the longest first.
+        length: Of the sequences to try.
 
     Returns:
         For each output whether it has a time axis, or is that of the newest
@@ -35,25 +35,23 @@ def find_timed_outputs(
     """
     rng = np.random.default_rng(0)
     tensors = {
-        id(x): _draw(rng, x, lengths[0] if is_timed(x) else None)
+        id(x): _draw(rng, x, length if is_timed(x) else None)
         for x in keras.tree.flatten(arguments)
         if isinstance(x, keras.KerasTensor)
     }
     types = {getattr(operation, "compute_dtype", "float32")}
 
-    def run(length: int | None) -> list[np.ndarray]:
+    def run(whole: bool) -> list[np.ndarray]:
         """On sequences, or on all their steps as a batch."""
 
         def given(x: Any) -> Any:
             if not isinstance(x, keras.KerasTensor):
                 return x
             array = tensors[id(x)]
-            if is_timed(x) and length:
-                array = array[:, :length]
-            elif is_timed(x):
+            if is_timed(x) and not whole:
                 array = array.reshape(-1, 1, *array.shape[2:])
-            elif not length:
-                array = np.repeat(array, lengths[0], axis=0)
+            elif not whole:
+                array = np.repeat(array, length, axis=0)
             return ops.convert_to_tensor(array, x.dtype)
 
         args, kwargs = keras.tree.map_structure(given, arguments)
@@ -63,30 +61,25 @@ def find_timed_outputs(
 
     try:
         with trial_weights(getattr(operation, "variables", [])):
-            steps = [
-                y.reshape(-1, lengths[0], *y.shape[1:]) for y in run(None)
-            ]
-            sequences = {length: run(length) for length in lengths}
+            steps, sequences = run(whole=False), run(whole=True)
     except Exception:
         # Each backend and layer has its own error for a length it refuses.
         return None
     # A product of another shape may round otherwise.
     tolerance = 1e-2 if {"float16", "bfloat16"} & types else 1e-5
     timed = []
-    for number, each in enumerate(steps):
-        # (batch, time, 1, ...) of what has a time axis.
-        has_time = each.ndim > 2 and all(
-            y[number].ndim == each.ndim - 1 and y[number].shape[1] == length
-            for length, y in sequences.items()
+    for step, sequence in zip(steps, sequences, strict=True):
+        has_time = (
+            min(step.ndim, sequence.ndim) > 1
+            and (step.shape[1], sequence.shape[1]) == (1, length)
         )
-        has_time = has_time and each.shape[2] == 1
-        for length, y in sequences.items():
-            expected = each[:, :length, 0] if has_time else each[:, length - 1]
-            if y[number].shape != expected.shape:
-                return None
-            # Written so that NaN, which would show nothing, is no match.
-            if not np.allclose(y[number], expected, tolerance, tolerance):
-                return None
+        each = step.reshape(-1, length, *step.shape[1:])
+        expected = each[:, :, 0] if has_time else each[:, -1]
+        if sequence.shape != expected.shape:
+            return None
+        # Written so that NaN, which would show nothing, is no match.
+        if not np.allclose(sequence, expected, tolerance, tolerance):
+            return None
         timed.append(has_time)
     return timed
 

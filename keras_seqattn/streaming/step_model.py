@@ -92,9 +92,8 @@ def step_model(
     ]
     alive = keras.Input((), dtype="bool", name=MASK) if mask else None
     # Sequences to try: as long as the model's, or longer than it looks back.
-    fixed = window or model.inputs[0].shape[1]
-    length = fixed or trial_length(model)
-    twin = Twin(model, window, (length,) if fixed else (length, length // 2))
+    length = window or model.inputs[0].shape[1] or trial_length(model)
+    twin = Twin(model, window, length)
     found = twin.run(model, [twin.begin(x, alive) for x in given])
     names = _output_names(model)
     outputs = {

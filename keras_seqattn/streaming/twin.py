@@ -26,10 +26,10 @@ class Twin:
     """
 
     def __init__(
-        self, model: keras.Model, window: int | None, lengths: tuple[int, ...]
+        self, model: keras.Model, window: int | None, length: int
     ) -> None:
         self.window = window
-        self.lengths = lengths
+        self.length = length
         self.states: list[Any] = []
         self.new_states: dict[str, Any] = {}
         self.masks: dict[int, list[Any]] = {}
@@ -95,7 +95,7 @@ class Twin:
             operation,
             (args, kwargs),
             lambda x: id(x) in self.masks,
-            self.lengths,
+            self.length,
         )
         mixed = len(sequences) < len(_tensors((args, kwargs)))
         if has_time is None or (mixed and any(has_time)):
