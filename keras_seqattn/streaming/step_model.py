@@ -11,6 +11,7 @@ from keras_seqattn.streaming.proof import check_equal
 from keras_seqattn.streaming.trial import trial_length
 from keras_seqattn.streaming.twin import Twin
 from keras_seqattn.streaming.twin import name_of
+from keras_seqattn.streaming.twin import names_of
 from keras_seqattn.streaming.twin import unique
 
 MASK = "mask"
@@ -148,7 +149,13 @@ def state_inputs(step: keras.Model) -> dict[str, Any]:
             "`step` must be a model of one step, as `streaming.step_model("
             f"model)` returns. Received: step={step!r}"
         )
-    return {name: x for name, x in inputs.items() if NEXT + name in outputs}
+    return {
+        name: x
+        for name, x in inputs.items()
+        if NEXT + name in outputs
+        and len(x.shape) == 2
+        and outputs[NEXT + name].shape == x.shape
+    }
 
 
 def numpy_type(x: Any) -> str:
@@ -185,10 +192,16 @@ def _check_inputs(model: keras.Model, window: int | None) -> None:
             "Every input of the model must be (batch, time, features). "
             f"Received: {shapes}"
         )
-    if MASK in shapes:
+    if MASK in names_of(model):
         raise ValueError(
-            "An input named 'mask' leaves no name for the mask of missing "
-            f"steps: name it otherwise. Received: {shapes}"
+            "An input or layer named 'mask' leaves no name for the mask of "
+            f"missing steps: name it otherwise. Received: model {model.name!r}"
+        )
+    taken = [name for name in _output_names(model) if name.startswith(NEXT)]
+    if taken:
+        raise ValueError(
+            f"Names of outputs must not begin with {NEXT!r}: that is how a "
+            f"step model names its new states. Received: {taken}"
         )
     lengths = {shape[1] for shape in shapes.values()} - {None}
     if window is None:

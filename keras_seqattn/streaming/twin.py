@@ -35,7 +35,8 @@ class Twin:
         self.masks: dict[int, list[Any]] = {}
         self._windows: dict[int, Any] = {}
         self._steps: dict[int, StepLayer] = {}
-        self._names = {operation.name for operation in model.operations}
+        self._names = names_of(model)
+        self._called: dict[str, Any] = {}
         # An id says nothing once its tensor is gone.
         self._sequences: list[Any] = []
 
@@ -62,6 +63,16 @@ class Twin:
 
     def call(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
         """Call an operation of the model on tensors of the twin."""
+        if not isinstance(
+            operation, (keras.Function, keras.Sequential)
+        ) and not _step_class(operation):
+            other = self._called.setdefault(operation.name, operation)
+            if other is not operation:
+                self._refuse(
+                    operation,
+                    "has the name of another layer, of another nested model: "
+                    "name each its own way",
+                )
         if not self._find_sequences((args, kwargs)):
             return operation(*args, **kwargs)
         if isinstance(operation, keras.Sequential):
@@ -181,6 +192,18 @@ class Twin:
             f"({type(operation).__name__}) {why}. `step_model(model, "
             "window=k)` runs any model on the last k steps, begun anew."
         )
+
+
+def names_of(model: keras.Model) -> set[str]:
+    """Return the names of all operations, of nested models too."""
+    names = set()
+    for operation in model.operations:
+        names.add(operation.name)
+        if isinstance(operation, keras.Sequential):
+            operation = keras.Model(operation.inputs, operation.outputs)
+        if isinstance(operation, keras.Function):
+            names |= names_of(operation)
+    return names
 
 
 def name_of(x: Any) -> str:

@@ -299,6 +299,18 @@ def test_other_models_are_refused():
     inputs = keras.Input((None, 3), name="mask")
     with pytest.raises(ValueError, match="named 'mask'"):
         step_model(keras.Model(inputs, layers.GRU(2)(inputs)))
+    masking = layers.Masking(name="mask")
+    with pytest.raises(ValueError, match="layer named 'mask'"):
+        step_model(cases.sequential(masking, layers.GRU(2)))
+    named = layers.GRU(2, name="next_signal")
+    with pytest.raises(ValueError, match=r"not begin with 'next_'.*next_sig"):
+        step_model(cases.sequential(named))
+    blocks = [
+        keras.Sequential([keras.Input((None, 3)), layers.Dense(3, name="d")])
+        for _ in range(2)
+    ]
+    with pytest.raises(ValueError, match=r"`d` .Dense. has the name of anoth"):
+        step_model(cases.sequential(*blocks))
     model = cases.sequential(layers.GRU(2))
     with pytest.raises(ValueError, match="`step` must be a model of one step"):
         StreamingSession(model)
