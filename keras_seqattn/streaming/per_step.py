@@ -69,10 +69,10 @@ def find_timed_outputs(
     tolerance = 1e-2 if {"float16", "bfloat16"} & types else 1e-5
     timed = []
     for step, sequence in zip(steps, sequences, strict=True):
-        has_time = (
-            min(step.ndim, sequence.ndim) > 1
-            and (step.shape[1], sequence.shape[1]) == (1, length)
-        )
+        has_time = min(step.ndim, sequence.ndim) > 1 and (
+            step.shape[1],
+            sequence.shape[1],
+        ) == (1, length)
         each = step.reshape(-1, length, *step.shape[1:])
         expected = each[:, :, 0] if has_time else each[:, -1]
         if sequence.shape != expected.shape:

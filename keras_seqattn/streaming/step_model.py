@@ -54,7 +54,8 @@ def step_model(
         window: How many of the newest steps the model sees. Default: all.
         mask: Whether the twin has an input `mask`, `(batch,)`, that is `False`
             where a step is missing: it changes no state, and the output is
-            the one before. Default: `True`.
+            the one before (before the first step, the model's for zeros:
+            do not use it). Default: `True`.
 
     Returns:
         A functional `keras.Model`, from a dictionary to a dictionary. Inputs:

@@ -78,9 +78,9 @@ def test_convolutions_of_a_nested_model():
 
 def test_zeros_where_masked():
     def masked(x):
-        return layers.LSTM(
-            3, return_sequences=True, zero_output_for_mask=True
-        )(layers.Masking()(x))
+        return layers.LSTM(3, return_sequences=True, zero_output_for_mask=True)(
+            layers.Masking()(x)
+        )
 
     model = of(masked)
     rng = np.random.default_rng(0)
