@@ -20,14 +20,34 @@ def compiled_step(step: keras.Model, inputs: Tensors) -> Run:
         step: From `step_model`.
         inputs: NumPy arrays and tensors as they will come.
     """
-    weights = [(v, ops.copy(v.value)) for v in step.variables]
-
-    def frozen(given: Tensors) -> Tensors:
-        with keras.StatelessScope(state_mapping=weights):
-            return step(given)
-
     make = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
-    return make[keras.backend.backend()](frozen, inputs)
+    return make[keras.backend.backend()](_frozen(step), inputs)
+
+
+def compiled_sequence(model: keras.Model) -> Callable[[Any], Any]:
+    """As `compiled_step`, of a model of sequences that runs a few times."""
+    run = _frozen(model)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(run)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(run, autograph=False)
+    import torch
+
+    return torch.no_grad()(run)
+
+
+def _frozen(model: keras.Model) -> Callable[[Any], Any]:
+    weights = [(v, ops.copy(v.value)) for v in model.variables]
+
+    def run(given: Any) -> Any:
+        with keras.StatelessScope(state_mapping=weights):
+            return model(given)
+
+    return run
 
 
 def _jax(run: Run, inputs: Tensors) -> Run:

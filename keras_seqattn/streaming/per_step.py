@@ -7,13 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
-LENGTHS = (3, 2)
+from keras_seqattn.streaming.trial import trial_weights
 
 
 def find_timed_outputs(
     operation: Callable[..., Any],
     arguments: Any,
     is_timed: Callable[[Any], bool],
+    length: int,
 ) -> list[bool] | None:
     """Try an operation on random numbers, as a sequence and step by step.
 
@@ -25,6 +26,7 @@ def find_timed_outputs(
         arguments: `(args, kwargs)` with symbolic tensors, some of them with a
             time axis, of length 1.
         is_timed: Which of the tensors have.
+        length: Of the sequences to try.
 
     Returns:
         For each output whether it has a time axis, or is that of the newest
@@ -33,19 +35,23 @@ def find_timed_outputs(
     """
     rng = np.random.default_rng(0)
     tensors = {
-        id(x): _draw(rng, x, LENGTHS[0] if is_timed(x) else None)
+        id(x): _draw(rng, x, length if is_timed(x) else None)
         for x in keras.tree.flatten(arguments)
         if isinstance(x, keras.KerasTensor)
     }
     types = {getattr(operation, "compute_dtype", "float32")}
 
-    def run(start: int, stop: int) -> list[np.ndarray]:
+    def run(whole: bool) -> list[np.ndarray]:
+        """On sequences, or on all their steps as a batch."""
+
         def given(x: Any) -> Any:
             if not isinstance(x, keras.KerasTensor):
                 return x
             array = tensors[id(x)]
-            if is_timed(x):
-                array = array[:, start:stop]
+            if is_timed(x) and not whole:
+                array = array.reshape(-1, 1, *array.shape[2:])
+            elif not whole:
+                array = np.repeat(array, length, axis=0)
             return ops.convert_to_tensor(array, x.dtype)
 
         args, kwargs = keras.tree.map_structure(given, arguments)
@@ -54,27 +60,26 @@ def find_timed_outputs(
         return [ops.convert_to_numpy(ops.cast(y, "float32")) for y in outputs]
 
     try:
-        steps = [run(t, t + 1) for t in range(LENGTHS[0])]
-        sequences = {length: run(0, length) for length in LENGTHS}
+        with trial_weights(getattr(operation, "variables", [])):
+            steps, sequences = run(whole=False), run(whole=True)
     except Exception:
         # Each backend and layer has its own error for a length it refuses.
         return None
     # A product of another shape may round otherwise.
     tolerance = 1e-2 if {"float16", "bfloat16"} & types else 1e-5
     timed = []
-    for number in range(len(steps[0])):
-        has_time = all(
-            y[number].ndim > 1 and y[number].shape[1] == length
-            for length, y in sequences.items()
-        )
-        for length, y in sequences.items():
-            alone = [step[number] for step in steps[:length]]
-            expected = np.concatenate(alone, 1) if has_time else alone[-1]
-            if y[number].shape != expected.shape:
-                return None
-            # Written so that NaN, which would show nothing, is no match.
-            if not np.allclose(y[number], expected, tolerance, tolerance):
-                return None
+    for step, sequence in zip(steps, sequences, strict=True):
+        has_time = min(step.ndim, sequence.ndim) > 1 and (
+            step.shape[1],
+            sequence.shape[1],
+        ) == (1, length)
+        each = step.reshape(-1, length, *step.shape[1:])
+        expected = each[:, :, 0] if has_time else each[:, -1]
+        if sequence.shape != expected.shape:
+            return None
+        # Written so that NaN, which would show nothing, is no match.
+        if not np.allclose(sequence, expected, tolerance, tolerance):
+            return None
         timed.append(has_time)
     return timed
 

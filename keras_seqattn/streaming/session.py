@@ -1,9 +1,11 @@
 """A person's hold on a stream: push a step, get an output."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
 import zipfile
+import zlib
 from typing import Any
 
 import keras
@@ -18,6 +20,16 @@ from keras_seqattn.streaming.step_model import numpy_type
 from keras_seqattn.streaming.step_model import state_inputs
 
 FINGERPRINT = "fingerprint"
+# What reading a file of another kind, or half of one, may raise.
+_UNREADABLE = (
+    EOFError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class StreamingSession:
@@ -32,8 +44,10 @@ class StreamingSession:
         batch: Positive integer, number of independent streams. Default: 1.
 
     Attributes:
-        fingerprint: Text that tells this model, with its weights, from
-            others. The same on every backend.
+        fingerprint: Text that tells this model, with its layers' settings
+            and weights, from others. The same on every backend. Names of
+            states are in it, so name the layers of a model that you build
+            more than once in a process.
 
     Raises:
         ValueError: A model that is not one of `step_model`.
@@ -92,7 +106,8 @@ class StreamingSession:
                 `None`: the step is missing.
             mask: Optional booleans `(batch,)`, `False` where the step of a
                 stream is missing: its states stay and its output is the one
-                before, whatever `x` holds.
+                before, whatever `x` holds. Before the first step there is
+                none: the output is the model's for zeros, and means nothing.
 
         Returns:
             The output as a NumPy array, with a batch axis where `x` has one
@@ -157,6 +172,11 @@ class StreamingSession:
             ValueError: A state of another model, of another number of
                 streams, or that is not one.
         """
+        if not isinstance(state, dict):
+            raise ValueError(
+                "The states must be a dictionary as from `state_dict`. "
+                f"Received: state={state!r}"
+            )
         state = dict(state)
         found = str(state.pop(FINGERPRINT, None))
         if found != self.fingerprint:
@@ -176,6 +196,12 @@ class StreamingSession:
                 f"shape {other}, missing {sorted(expected.keys() - shapes)}"
             )
         for name, value in state.items():
+            dtype = np.asarray(value).dtype
+            if dtype.kind not in "fbiu":
+                raise ValueError(
+                    "States must be real numbers. "
+                    f"Received: {name} of type {dtype}"
+                )
             if not np.isfinite(value).all():
                 raise ValueError(
                     f"States must be finite. Received: {name} with NaN or "
@@ -207,18 +233,16 @@ class StreamingSession:
         Raises:
             ValueError: A file that is not one, or as `load_state_dict`.
         """
-        try:
-            # Opened here: NumPy leaves a file open that it cannot read.
-            with (
-                pathlib.Path(path).open("rb") as file,
-                np.load(file, allow_pickle=False) as arrays,
-            ):
-                state = dict(arrays)
-        except (EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                "The file was not written by `StreamingSession.save`, or it "
-                f"is damaged. Received: {os.fspath(path)!r}"
-            ) from error
+        # Opened here: NumPy leaves a file open that it cannot read.
+        with pathlib.Path(path).open("rb") as file:
+            try:
+                with np.load(file, allow_pickle=False) as arrays:
+                    state = dict(arrays)
+            except _UNREADABLE as error:
+                raise ValueError(
+                    "The file was not written by `StreamingSession.save`, or "
+                    f"it is damaged. Received: {os.fspath(path)!r}"
+                ) from error
         self.load_state_dict(state)
 
     def _inputs(self, values: Any, present: np.ndarray) -> dict[str, Any]:
@@ -292,14 +316,42 @@ class StreamingSession:
         }
 
 
+# What a layer is called, and how it began or was trained, is not in its steps.
+_ASIDE = ("name", "registered_name", "build_config", "compile_config", "module")
+_ASIDE_ENDS = ("initializer", "regularizer", "constraint", "trainable", "seed")
+
+
 def _fingerprint(step: keras.Model) -> str:
-    """A hash of the states' names and of the weights, in any order."""
+    """A hash of states' names, layers and weights, in any order."""
     parts = [
         f"{name} {x.shape[1:]}".encode()
         for name, x in state_inputs(step).items()
     ]
-    for weight in step.weights:
-        value = np.ascontiguousarray(ops.convert_to_numpy(weight))
-        parts.append(f"{value.shape} {value.dtype}".encode() + value.tobytes())
+    for operation in step.operations:
+        part = type(operation).__name__.encode()
+        if isinstance(operation, keras.layers.Layer):
+            with contextlib.suppress(NotImplementedError):
+                part += repr(_settings(operation.get_config())).encode()
+        for weight in getattr(operation, "weights", []):
+            value = np.ascontiguousarray(ops.convert_to_numpy(weight))
+            part += f"{value.shape} {value.dtype}".encode() + value.tobytes()
+        parts.append(part)
     digests = sorted(hashlib.sha256(part).digest() for part in parts)
     return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _settings(config: Any) -> Any:
+    """What a layer computes, the same before and after saving."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "__tuple__":
+            return _settings(config["items"])
+        return [
+            (key, _settings(value))
+            for key, value in sorted(config.items())
+            if key not in _ASIDE and not key.endswith(_ASIDE_ENDS)
+        ]
+    if isinstance(config, (list, tuple)):
+        return [_settings(value) for value in config]
+    # Other objects would be shown with their place in memory.
+    plain = (str, bool, int, float, type(None))
+    return config if isinstance(config, plain) else type(config).__name__

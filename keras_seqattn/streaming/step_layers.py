@@ -82,27 +82,63 @@ def _where(mask: Any, new: Any, old: Any) -> Any:
 class RecurrentStep(StepLayer):
     """One step of a `keras.layers.RNN`: of an LSTM, a GRU, a LARNN, ..."""
 
+    @property
+    def _gives_zeros(self) -> bool:
+        return bool(
+            self.layer.zero_output_for_mask and self.layer.return_sequences
+        )
+
     def state_specs(self) -> list[StateSpec]:
-        return [
+        specs = [
             (state.shape[-1], keras.backend.standardize_dtype(state.dtype))
             for state in keras.tree.flatten(self.layer.get_initial_state(1))
         ]
+        if self._gives_zeros:  # What stands behind them is not in the states.
+            cell = self.layer.cell
+            specs.append((cell.output_size, self.compute_dtype))
+        return specs
 
-    def call(self, inputs: Any, states: list[Any], masks: list[Any]) -> Any:
+    def call(
+        self,
+        inputs: Any,
+        states: list[Any],
+        masks: list[Any],
+        own_mask: Any = None,
+    ) -> Any:
+        """As in `StepLayer`.
+
+        Args:
+            inputs: `(batch, 1, features)`.
+            states: List of `(batch, width)`.
+            masks: As in `StepLayer`.
+            own_mask: Of the model's own masks, that which the layer is
+                called with.
+        """
         cell, mask = self.layer.cell, _all(masks)
+        counts = _all([*masks, *[own_mask] * (own_mask is not None)])
+        states = list(states)
+        before = states.pop() if self._gives_zeros else None
         sizes = cell.state_size
         sizes = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes]
         output, new = cell(
-            inputs[:, 0], keras.tree.pack_sequence_as(sizes, list(states))
+            inputs[:, 0], keras.tree.pack_sequence_as(sizes, states)
         )
-        # In Keras a cell's first state is its output.
+        # In Keras a cell's first state is its output. Where it is not, the
+        # model and its twin differ, and `check_equal` says so.
         stacked = isinstance(cell, keras.layers.StackedRNNCells)
         last = len(keras.tree.flatten(sizes[-1])) if stacked else len(states)
-        output = _where(mask, output, states[-last])
         new = [
-            _where(mask, *pair)
+            _where(counts, *pair)
             for pair in zip(keras.tree.flatten(new), states, strict=True)
         ]
+        if before is not None:
+            if own_mask is not None:
+                own = _all([own_mask])
+                output = ops.where(own, output, ops.zeros_like(output))
+            output = _where(mask, output, before)
+            new.append(output)
+        else:
+            output = _where(counts, output, states[-last])
         return (
             output[:, None] if self.layer.return_sequences else output,
             *new,

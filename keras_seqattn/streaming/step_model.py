@@ -7,8 +7,11 @@ import numpy as np
 
 from keras_seqattn.argument_checks import check_positive_integer
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
+from keras_seqattn.streaming.proof import check_equal
+from keras_seqattn.streaming.trial import trial_length
 from keras_seqattn.streaming.twin import Twin
 from keras_seqattn.streaming.twin import name_of
+from keras_seqattn.streaming.twin import names_of
 from keras_seqattn.streaming.twin import unique
 
 MASK = "mask"
@@ -51,7 +54,8 @@ def step_model(
         window: How many of the newest steps the model sees. Default: all.
         mask: Whether the twin has an input `mask`, `(batch,)`, that is `False`
             where a step is missing: it changes no state, and the output is
-            the one before. Default: `True`.
+            the one before (before the first step, the model's for zeros:
+            do not use it). Default: `True`.
 
     Returns:
         A functional `keras.Model`, from a dictionary to a dictionary. Inputs:
@@ -89,19 +93,24 @@ def step_model(
         for x in model.inputs
     ]
     alive = keras.Input((), dtype="bool", name=MASK) if mask else None
-    twin = Twin(model, window)
+    # Sequences to try: as long as the model's, or longer than it looks back.
+    length = window or model.inputs[0].shape[1] or trial_length(model)
+    twin = Twin(model, window, length)
     found = twin.run(model, [twin.begin(x, alive) for x in given])
+    names = _output_names(model)
     outputs = {
         name: twin.end(x, _has_time(model, whole), name)
-        for name, x, whole in zip(
-            _output_names(model), found, model.outputs, strict=True
-        )
+        for name, x, whole in zip(names, found, model.outputs, strict=True)
     }
     outputs |= {NEXT + name: new for name, new in twin.new_states.items()}
-    given += [*twin.states, *[alive] * mask]
-    return keras.Model(
-        {x.name: x for x in given}, outputs, name=f"{model.name}_step"
+    inputs = [*given, *twin.states, *[alive] * mask]
+    step = keras.Model(
+        {x.name: x for x in inputs}, outputs, name=f"{model.name}_step"
     )
+    if window is not None:
+        length += 5
+    check_equal(model, step, [x.name for x in given], names, length, window)
+    return step
 
 
 def initial_state(step: keras.Model, batch: int = 1) -> dict[str, np.ndarray]:
@@ -141,7 +150,13 @@ def state_inputs(step: keras.Model) -> dict[str, Any]:
             "`step` must be a model of one step, as `streaming.step_model("
             f"model)` returns. Received: step={step!r}"
         )
-    return {name: x for name, x in inputs.items() if NEXT + name in outputs}
+    return {
+        name: x
+        for name, x in inputs.items()
+        if NEXT + name in outputs
+        and len(x.shape) == 2
+        and outputs[NEXT + name].shape == x.shape
+    }
 
 
 def numpy_type(x: Any) -> str:
@@ -178,10 +193,16 @@ def _check_inputs(model: keras.Model, window: int | None) -> None:
             "Every input of the model must be (batch, time, features). "
             f"Received: {shapes}"
         )
-    if MASK in shapes:
+    if MASK in names_of(model):
         raise ValueError(
-            "An input named 'mask' leaves no name for the mask of missing "
-            f"steps: name it otherwise. Received: {shapes}"
+            "An input or layer named 'mask' leaves no name for the mask of "
+            f"missing steps: name it otherwise. Received: model {model.name!r}"
+        )
+    taken = [name for name in _output_names(model) if name.startswith(NEXT)]
+    if taken:
+        raise ValueError(
+            f"Names of outputs must not begin with {NEXT!r}: that is how a "
+            f"step model names its new states. Received: {taken}"
         )
     lengths = {shape[1] for shape in shapes.values()} - {None}
     if window is None:

@@ -25,13 +25,18 @@ class Twin:
     of the steps that count. All other tensors are of the newest step.
     """
 
-    def __init__(self, model: keras.Model, window: int | None) -> None:
+    def __init__(
+        self, model: keras.Model, window: int | None, length: int
+    ) -> None:
         self.window = window
+        self.length = length
         self.states: list[Any] = []
         self.new_states: dict[str, Any] = {}
         self.masks: dict[int, list[Any]] = {}
         self._windows: dict[int, Any] = {}
-        self._names = {operation.name for operation in model.operations}
+        self._steps: dict[int, StepLayer] = {}
+        self._names = names_of(model)
+        self._called: dict[str, Any] = {}
         # An id says nothing once its tensor is gone.
         self._sequences: list[Any] = []
 
@@ -58,6 +63,16 @@ class Twin:
 
     def call(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
         """Call an operation of the model on tensors of the twin."""
+        if not isinstance(
+            operation, (keras.Function, keras.Sequential)
+        ) and not _step_class(operation):
+            other = self._called.setdefault(operation.name, operation)
+            if other is not operation:
+                self._refuse(
+                    operation,
+                    "has the name of another layer, of another nested model: "
+                    "name each its own way",
+                )
         if not self._find_sequences((args, kwargs)):
             return operation(*args, **kwargs)
         if isinstance(operation, keras.Sequential):
@@ -88,7 +103,10 @@ class Twin:
         ):
             return None  # Of different lengths: behind strides and beside.
         has_time = find_timed_outputs(
-            operation, (args, kwargs), lambda x: id(x) in self.masks
+            operation,
+            (args, kwargs),
+            lambda x: id(x) in self.masks,
+            self.length,
         )
         mixed = len(sequences) < len(_tensors((args, kwargs)))
         if has_time is None or (mixed and any(has_time)):
@@ -113,16 +131,23 @@ class Twin:
         if step_class is RecurrentStep and not _begins_with_zeros(layer):
             self._refuse(layer, "has states that do not begin as flat zeros")
         masks = self.masks[id(x)]
-        step = step_class(layer, name=self._name(f"{layer.name}_step"))
-        own_masks = [] if own_mask is None else [own_mask]
-        output, *new = self._step(step, x, masks + own_masks, layer.name)
+        # Two of them would each save the layer that they share.
+        if id(layer) not in self._steps:
+            self._steps[id(layer)] = step_class(
+                layer, name=self._name(f"{layer.name}_step")
+            )
+        step = self._steps[id(layer)]
+        own = {} if own_mask is None else {"own_mask": own_mask}
+        output, *new = self._step(step, x, masks, layer.name, **own)
         if step.has_strides:
             masks = [new.pop()]
         if len(output.shape) > 2:
             self._sequence(output, masks)
         return [output, *new]
 
-    def _step(self, step: Any, x: Any, masks: list[Any], name: str) -> Any:
+    def _step(
+        self, step: Any, x: Any, masks: list[Any], name: str, **own: Any
+    ) -> Any:
         """Call a layer of one step, with states of its own."""
         specs = step.state_specs(*[x] * isinstance(step, Window))
         states = [
@@ -131,7 +156,7 @@ class Twin:
             )
             for i, (width, dtype) in enumerate(specs)
         ]
-        outputs = step(x, states, masks)
+        outputs = step(x, states, masks, **own)
         self.states += states
         for state, new in zip(states, outputs[1:], strict=False):
             self.new_states[state.name] = new
@@ -167,6 +192,18 @@ class Twin:
             f"({type(operation).__name__}) {why}. `step_model(model, "
             "window=k)` runs any model on the last k steps, begun anew."
         )
+
+
+def names_of(model: keras.Model) -> set[str]:
+    """Return the names of all operations, of nested models too."""
+    names = set()
+    for operation in model.operations:
+        names.add(operation.name)
+        if isinstance(operation, keras.Sequential):
+            operation = keras.Model(operation.inputs, operation.outputs)
+        if isinstance(operation, keras.Function):
+            names |= names_of(operation)
+    return names
 
 
 def name_of(x: Any) -> str:

@@ -238,6 +238,12 @@ def test_state_dict_is_numpy_and_goes_back(single, double):
         single.load_state_dict({**state, name: np.full((1, 3), np.nan)})
     with pytest.raises(ValueError, match="state of another model"):
         single.load_state_dict({"signal_held_state_0": np.zeros((1, 3))})
+    for dtype in ("U8", object, complex):
+        wrong = {**state, name: state[name].astype(dtype)}
+        with pytest.raises(ValueError, match=r"real numbers.*signal_held"):
+            single.load_state_dict(wrong)
+    with pytest.raises(ValueError, match="must be a dictionary"):
+        single.load_state_dict(None)
 
 
 def test_a_state_of_another_model_is_refused(model, single, tmp_path):
@@ -254,6 +260,16 @@ def test_a_state_of_another_model_is_refused(model, single, tmp_path):
         session = StreamingSession(step_model(other))
         with pytest.raises(ValueError, match="state of another model"):
             session.load(tmp_path / "state.npz")
+
+
+def test_another_activation_is_another_model():
+    def fingerprint(activation):
+        layer = layers.SimpleRNN(3, activation, name="rnn")
+        model = cases.make(lambda: cases.sequential(layer))
+        return StreamingSession(step_model(model)).fingerprint
+
+    assert fingerprint("tanh") == fingerprint("tanh")
+    assert fingerprint("tanh") != fingerprint("relu")
 
 
 def test_a_session_keeps_the_weights_that_it_began_with(model):
@@ -295,7 +311,11 @@ def test_other_files_are_refused(single, tmp_path):
     state = single.state_dict()
     held = state["signal_held_state_0"].tobytes()
     other = whole.replace(held, held[::-1])
-    for content in (b"", b"thesis", whole[: len(whole) // 2], other):
+    np.savez_compressed(path, held=np.arange(999.0))
+    packed = bytearray(path.read_bytes())
+    packed[60:90] = bytes(30)
+    half = whole[: len(whole) // 2]
+    for content in (b"", b"thesis", half, other, bytes(packed)):
         path.write_bytes(content)
         with pytest.raises(
             ValueError, match="not written by `StreamingSession"

@@ -23,8 +23,10 @@ def signal(streams=STREAMS, steps=STEPS, features=FEATURES):
 def missing(streams, steps, count):
     """As many missing steps in each stream, in places of its own."""
     rng = np.random.default_rng(2)
-    mask = np.arange(steps) >= count
-    return np.stack([rng.permutation(mask) for _ in range(streams)])
+    mask = np.arange(steps - 1) >= count - 1
+    mask = np.stack([rng.permutation(mask) for _ in range(streams)])
+    # The first step is missing in all.
+    return np.pad(mask, ((0, 0), (1, 0)))
 
 
 def stream(session, x, mask=None):
@@ -49,10 +51,13 @@ def outputs_of(model, x):
 
 
 @pytest.mark.parametrize("name", cases.SHORT)
-def test_equals_the_model_without_the_missing_steps(name):
+def test_equals_the_model_without_the_missing_steps(name, tmp_path):
     model = cases.make(cases.SHORT[name])
     x, mask = signal(), missing(STREAMS, STEPS, count=6)
-    session = StreamingSession(step_model(model), STREAMS)
+    # As from a file: what is shared is written once.
+    step_model(model).save(tmp_path / "step.keras")
+    step = keras.saving.load_model(tmp_path / "step.keras")
+    session = StreamingSession(step, STREAMS)
     streamed = stream(session, x, mask)
     kept = x[mask].reshape(STREAMS, -1, FEATURES)
     expected = outputs_of(model, kept)
@@ -65,6 +70,7 @@ def test_equals_the_model_without_the_missing_steps(name):
         np.testing.assert_allclose(
             streamed[mask].reshape(expected.shape), expected, atol=tolerance
         )
+    assert not mask[:, 0].any()
     for t in range(1, STEPS):
         # What is missing repeats the output before.
         same = ~mask[:, t]
@@ -299,6 +305,18 @@ def test_other_models_are_refused():
     inputs = keras.Input((None, 3), name="mask")
     with pytest.raises(ValueError, match="named 'mask'"):
         step_model(keras.Model(inputs, layers.GRU(2)(inputs)))
+    masking = layers.Masking(name="mask")
+    with pytest.raises(ValueError, match="layer named 'mask'"):
+        step_model(cases.sequential(masking, layers.GRU(2)))
+    named = layers.GRU(2, name="next_signal")
+    with pytest.raises(ValueError, match=r"not begin with 'next_'.*next_sig"):
+        step_model(cases.sequential(named))
+    blocks = [
+        keras.Sequential([keras.Input((None, 3)), layers.Dense(3, name="d")])
+        for _ in range(2)
+    ]
+    with pytest.raises(ValueError, match=r"`d` .Dense. has the name of anoth"):
+        step_model(cases.sequential(*blocks))
     model = cases.sequential(layers.GRU(2))
     with pytest.raises(ValueError, match="`step` must be a model of one step"):
         StreamingSession(model)
