@@ -43,7 +43,7 @@ def export(
         artifact = scratch / "artifact"
         write(model, named, artifact, request)
         difference = largest_difference(
-            named, request.format, artifact, scratch
+            named, request.format, artifact, scratch, tolerance
         )
         if not difference <= tolerance:
             raise RuntimeError(

@@ -24,7 +24,8 @@ def export_saved_model(
 
     The artifact is loaded in a fresh process, with TensorFlow alone and not
     Keras or this package, run on random input of two batch sizes (and two
-    lengths, where the model leaves them free), and compared with the model.
+    lengths, where the model leaves them free), also with negative numbers and
+    with missing steps, and compared with the model.
     Only then does it take its place at `path`, so that a failed export leaves
     nothing behind.
 
@@ -43,8 +44,8 @@ def export_saved_model(
             or alone.
         path: Directory to write. An existing SavedModel is replaced.
         tolerance: Largest difference between an output of the artifact and
-            of the model, relative to the output's largest value where that
-            exceeds 1.
+            of the model, relative to the output's largest value (or to 0.001
+            where that is less).
         attention_scores: Whether the scores of its attention are further
             outputs. Needs a functional model with such a layer.
         preprocessing: What must be done to a recording before, to be read
