@@ -22,7 +22,17 @@ DIRECT: dict[str, tuple[str, ...]] = {
     "jax": ("saved_model",),
     "torch": (),
 }
-OTHERS = ("builtins", "keras")
+NOT_OWN = ("builtins", "keras")
+# Keras imports these where it finds them, for two seconds. Layers of your own
+# may need them, those of this package do not.
+NOT_NEEDED = ("jax", "matplotlib", "pandas", "sklearn", "torch")
+OTHER_SIDE = """
+import sys
+_, path, *not_needed = sys.argv
+sys.modules.update(dict.fromkeys(not_needed))
+from keras_seqattn.export import bridge
+bridge.read_and_write(path)
+"""
 
 
 def named_model(model: keras.Model, request: Request) -> NamedModel:
@@ -48,9 +58,10 @@ def write(
     with path.with_name("bridge.json").open("w") as file:
         json.dump([dataclasses.asdict(request), sorted(modules)], file)
     model.save(path.with_name("bridge.keras"))
+    own = all(name.startswith("keras_seqattn.") for name in modules)
     run_python(
         "convert the model under TensorFlow",
-        *("-m", "keras_seqattn.export.bridge", str(path)),
+        *("-c", OTHER_SIDE, str(path), *(NOT_NEEDED if own else ())),
     )
 
 
@@ -72,7 +83,7 @@ def _own_modules(config: Any) -> set[str]:
         return set()
     found = set().union(*map(_own_modules, config.values()))
     name = config.get("registered_name")
-    if name and str(config.get("module")).split(".")[0] not in OTHERS:
+    if name and str(config.get("module")).split(".")[0] not in NOT_OWN:
         part = keras.saving.get_registered_object(name)
         module = getattr(part, "__module__", "__main__")
         if module == "__main__":
@@ -87,8 +98,9 @@ def _own_modules(config: Any) -> set[str]:
     return found
 
 
-def main(path: pathlib.Path) -> None:
+def read_and_write(artifact: str) -> None:
     """The other side: load the model, write the artifact."""
+    path = pathlib.Path(artifact)
     settings, modules = json.loads(path.with_name("bridge.json").read_text())
     for module in modules:
         importlib.import_module(module)
@@ -98,7 +110,3 @@ def main(path: pathlib.Path) -> None:
         _write(named_model(model, request), path, request)
     except RuntimeError as error:
         sys.exit(str(error))  # It says what to do; a traceback hides that.
-
-
-if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))

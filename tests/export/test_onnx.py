@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 
 import keras_seqattn as ks
+from keras_seqattn.export import __main__ as command_line
 from tests.backend import to_numpy
 from tests.export import models
 
@@ -72,9 +73,11 @@ def test_what_onnx_has_not(tmp_path):
     assert ks.export.export_onnx(model, tmp_path / "model.onnx") < 1e-5
 
 
-def test_a_step_model(tmp_path):
+def test_a_step_model_by_the_command_line(tmp_path, capsys):
+    models.step().save(tmp_path / "step.keras")
+    command_line.main([str(tmp_path / "step.keras"), "--format", "onnx"])
     path = tmp_path / "step.onnx"
-    assert ks.export.export_onnx(models.step(), path) < 1e-5
+    assert f"{path}: reloaded" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(path)
     assert [value.name for value in session.get_inputs()] == ["x", "state"]
     names = [value.name for value in session.get_outputs()]
