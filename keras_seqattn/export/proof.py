@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -85,19 +86,34 @@ def largest_difference(
     return _difference(found, expected)
 
 
-def run_python(what: str, *arguments: str) -> None:
-    """Run this Python on `arguments`, under TensorFlow.
+def run_python(
+    what: str, *arguments: str, path: Sequence[str] | None = None
+) -> None:
+    """Run this Python on `arguments`, under TensorFlow and without a GPU.
+
+    This process may hold all the GPU's memory, and a GPU may round more than
+    a proof allows.
+
+    Args:
+        what: What it is run for, for the error.
+        *arguments: Of Python.
+        path: Where it looks for modules first. Default: as any Python.
 
     Raises:
         RuntimeError: It failed, with the end of what it said.
     """
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+    if path is not None:
+        # An empty entry is the working directory, here as there.
+        environment["PYTHONPATH"] = os.pathsep.join(path)
     done = subprocess.run(  # noqa: S603
         [sys.executable, *arguments],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "tensorflow",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
