@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
@@ -120,7 +121,8 @@ def _constants(values: dict[str, Any]) -> dict[str, Any]:
 
     units = values.get("units", {})
     return {
-        name: tf.constant(value)
+        # NumPy's types, or numbers would be less exact than in the JSON.
+        name: tf.constant(np.asarray(value))
         for name, value in (
             *((name, x) for name, x in values.items() if name != "units"),
             *((f"unit_of_{name}", unit) for name, unit in units.items()),
