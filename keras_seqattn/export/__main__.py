@@ -64,7 +64,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="a module that registers layers of your own",
     )
     found = parser.parse_args(arguments)
-    if found.format != "litert" and (found.timesteps or found.batch_size):
+    sizes = (found.timesteps, found.batch_size)
+    if found.format != "litert" and sizes != (None, None):
         parser.error("--timesteps and --batch-size are for --format litert")
     return found
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import tempfile
 
 import keras
@@ -36,14 +37,21 @@ def export(
     tolerance = check_positive_number("tolerance", tolerance)
     request.check_packages()
     request.check_path(path)
+    beside = path.with_name(f"{path.name}.json")
+    if request.preprocessing and beside.exists() and not _is_ours(beside):
+        raise FileExistsError(
+            f"There is something else than a preprocessing at {str(beside)!r}, "
+            "where that of this export belongs. Remove it or export elsewhere."
+        )
     named = named_model(model, request)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as d:
+    # Beside its place, or a rename could not put it there.
+    home = next(p for p in path.absolute().parents if p.is_dir())
+    with tempfile.TemporaryDirectory(dir=home, prefix=".export-") as d:
         scratch = pathlib.Path(d)
         artifact = scratch / "artifact"
         write(model, named, artifact, request)
         difference = largest_difference(
-            named, request.format, artifact, scratch
+            named, request.format, artifact, scratch, tolerance
         )
         if not difference <= tolerance:
             raise RuntimeError(
@@ -51,13 +59,43 @@ def export(
                 f"largest difference is {difference:.3g}, allowed are "
                 f"{tolerance:.3g}. Nothing was written to {str(path)!r}."
             )
-        if request.preprocessing:
-            beside = path.with_name(f"{path.name}.json")
-            (scratch / "beside").write_text(
-                json.dumps(request.preprocessing, indent=1) + "\n"
-            )
-            (scratch / "beside").replace(beside)
-        if path.is_dir():
-            path.rename(scratch / "replaced")
-        artifact.replace(path)
+        _put(artifact, path, beside, request, scratch)
     return difference
+
+
+def _put(
+    artifact: pathlib.Path,
+    path: pathlib.Path,
+    beside: pathlib.Path,
+    request: Request,
+    scratch: pathlib.Path,
+) -> None:
+    """Replace an artifact and the JSON beside it, or leave both."""
+    replaced, text = scratch / "replaced", scratch / "beside"
+    if request.preprocessing:
+        text.write_text(json.dumps(request.preprocessing, indent=1) + "\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if path.is_dir():
+            path.rename(replaced)
+        elif path.exists():
+            shutil.copy2(path, replaced)
+        artifact.replace(path)
+        if request.preprocessing:
+            text.replace(beside)
+        elif beside.exists() and _is_ours(beside):
+            beside.unlink()  # It belonged to the artifact before.
+    except BaseException:
+        if not artifact.exists():
+            path.rename(artifact)
+        if replaced.exists():
+            replaced.replace(path)
+        raise
+
+
+def _is_ours(beside: pathlib.Path) -> bool:
+    """Whether an export wrote this file."""
+    try:
+        return "package_version" in json.loads(beside.read_text())
+    except (OSError, ValueError, TypeError):
+        return False

@@ -13,26 +13,35 @@ def with_attention_scores(model: keras.Model) -> keras.Model:
     that gives the outputs, so they cost nothing but their memory.
 
     Args:
-        model: A functional model with a layer whose `call` takes
-            `return_attention_scores`: `TemporalAttention`, `LARNN`, or
-            `keras.layers.MultiHeadAttention`.
+        model: A functional or Sequential model with a layer whose `call`
+            takes `return_attention_scores`: `TemporalAttention`, `LARNN`, or
+            `keras.layers.MultiHeadAttention`. Not within a nested model.
 
     Returns:
         A functional model from the same inputs to a dictionary: the outputs by
         their names and `"attention_scores"`; where there are several such
-        layers, `"<layer>_attention_scores"` of each.
+        layers, `"<layer>_attention_scores"` of each. Where a layer is called
+        again, its name is followed by `_again`.
 
     Raises:
-        ValueError: The model is not functional or has no such layer.
+        TypeError: Not a `keras.Model`.
+        ValueError: The model is not functional or has no such layer, or an
+            output has such a name.
     """
-    layers = [
-        layer.name for layer in getattr(model, "layers", []) if _has(layer)
-    ]
-    if not hasattr(model, "output_names") or not layers:
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a `keras.Model`. "
+            f"Received: model={model!r} of type {type(model).__name__}"
+        )
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    found = any(map(_has, model.layers))
+    if not hasattr(model, "output_names") or not found:
         raise ValueError(
             "Attention scores need a functional model with a layer that "
-            "returns them, such as `TemporalAttention` or `LARNN`. Export "
-            "without `attention_scores`, or build the model with attention. "
+            "returns them, such as `TemporalAttention` or `LARNN`, and not "
+            "within a nested model or a wrapper. Export without "
+            "`attention_scores`, or build the model with attention. "
             f"Received: {model.name}, a {type(model).__name__} with the "
             f"layers {[layer.name for layer in model.layers]}"
         )
@@ -43,7 +52,10 @@ def with_attention_scores(model: keras.Model) -> keras.Model:
             return layer(*args, **kwargs)
         wanted = kwargs.get("return_attention_scores")
         found = layer(*args, **{**kwargs, "return_attention_scores": True})
-        scores[layer.name] = found[-1]
+        name = layer.name
+        while name in scores:
+            name += "_again"
+        scores[name] = found[-1]
         rest = found if wanted else found[:-1]
         return rest if len(rest) > 1 else rest[0]
 
@@ -58,6 +70,13 @@ def with_attention_scores(model: keras.Model) -> keras.Model:
         scores = {"attention_scores": next(iter(scores.values()))}
     else:
         scores = {f"{name}_attention_scores": x for name, x in scores.items()}
+    taken = sorted(set(scores) & set(outputs))
+    if taken:
+        raise ValueError(
+            f"The attention scores would have the names {taken}, which outputs "
+            "of the model have already: name its layers or outputs otherwise. "
+            f"Received: {model.name}, with outputs {list(outputs)}"
+        )
     return keras.Model(copy.input, {**outputs, **scores}, name=model.name)
 
 

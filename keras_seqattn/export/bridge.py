@@ -62,6 +62,7 @@ def write(
     run_python(
         "convert the model under TensorFlow",
         *("-c", OTHER_SIDE, str(path), *(NOT_NEEDED if own else ())),
+        path=sys.path,  # With the folder of the script, for its own modules.
     )
 
 
@@ -103,7 +104,16 @@ def read_and_write(artifact: str) -> None:
     path = pathlib.Path(artifact)
     settings, modules = json.loads(path.with_name("bridge.json").read_text())
     for module in modules:
-        importlib.import_module(module)
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            sys.exit(
+                f"The module {module!r} registers a part of the model, and "
+                "cannot be imported in a new process under TensorFlow: "
+                f"{error}. Put it where Python finds it (install it, or add "
+                "its folder to PYTHONPATH), and let it import under the "
+                "TensorFlow backend."
+            )
     request = Request(**settings)
     model = keras.saving.load_model(path.with_name("bridge.keras"))
     try:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import zipfile
+import zlib
 
 import keras
 
@@ -33,7 +34,7 @@ def load_keras_file(path: str | os.PathLike[str]) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
         raise ValueError(
             f"{str(path)!r} is not a `.keras` file, or only a part of one: it "
             "is not a complete zip archive. Save or copy it again. "

@@ -1,11 +1,14 @@
 """A model seen as a function from named tensors to named tensors."""
 
+import inspect
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+
+from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 
 
 class NamedModel:
@@ -23,7 +26,8 @@ class NamedModel:
 
     Raises:
         TypeError: Not a `keras.Model`.
-        ValueError: The model is not built, or its inputs are nested deeper.
+        ValueError: The model is not built, its inputs are nested deeper, or
+            it is a class that takes more than one tensor.
     """
 
     def __init__(
@@ -65,7 +69,21 @@ class NamedModel:
     @property
     def is_step(self) -> bool:
         """Whether it is a step model: states come back as `next_<state>`."""
-        return any(f"next_{name}" in self.outputs for name in self.inputs)
+        outputs = getattr(self.model, "output", None)
+        if not isinstance(self._inputs, Mapping) or not isinstance(
+            outputs, Mapping
+        ):
+            return False
+        states = [
+            (x, outputs[f"next_{name}"])
+            for name, x in self._inputs.items()
+            if f"next_{name}" in outputs
+        ]
+        return bool(states) and all(
+            len(old.shape) == 2
+            and (tuple(old.shape), old.dtype) == (tuple(new.shape), new.dtype)
+            for old, new in states
+        )
 
     def pack(self, named: Mapping[str, Any]) -> Any:
         """Put named inputs into the structure that the model takes."""
@@ -85,7 +103,23 @@ def _inputs(model: keras.Model) -> Any:
     if hasattr(model, "inputs"):
         return model.input
     # A model that is a class has no inputs, but was built for a shape.
-    shape = model.get_build_config()["input_shape"]
+    shape = (model.get_build_config() or {}).get("input_shape")
+    arguments = set(inspect.signature(model.call).parameters)
+    if (
+        not isinstance(shape, (list, tuple))
+        or not all(size is None or isinstance(size, int) for size in shape)
+        or len(arguments - {"training", "mask"}) != 1
+    ):
+        raise ValueError(
+            "A model that is a class of its own must take one tensor. For "
+            "more, call it on `keras.Input`s, one by one, and export the "
+            "functional model `keras.Model(inputs, model(...))`. Received: "
+            f"{model.name}, a {type(model).__name__} whose `call` takes "
+            f"{sorted(arguments)}, built for {shape}"
+        )
+    if isinstance(model, BurstPropNetwork) and model.mode == "temporal":
+        # Built for the length that it saw first, it takes any.
+        shape = (None, None, shape[-1])
     return keras.KerasTensor(shape, model.input_dtype, name="input")
 
 

@@ -78,11 +78,28 @@ class Preprocessing:
                 f"`channels` must name all {len(mean)} channels of `mean`. "
                 f"Received: {len(self.channels)} names"
             )
+        fields: dict[str, Any] = {
+            "mean": tuple(mean.tolist()),
+            "scale": tuple(scale.tolist()),
+            "in_model": bool(self.in_model),
+        }
+        if self.channels is not None:
+            fields["channels"] = tuple(map(str, self.channels))
+        if self.units is not None:
+            fields["units"] = {str(k): str(v) for k, v in self.units.items()}
+        if self.transform is not None:
+            fields["transform"] = str(self.transform)
         for name in ("window", "timesteps"):
-            if getattr(self, name) is not None:
-                check_positive_integer(name, getattr(self, name))
+            value = getattr(self, name)
+            if value is not None:
+                fields[name] = check_positive_integer(name, value)
         if self.step_seconds is not None:
-            check_positive_number("step_seconds", self.step_seconds)
+            fields["step_seconds"] = check_positive_number(
+                "step_seconds", self.step_seconds
+            )
+        # Plain values: two of them can be compared, and written as JSON.
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, with the version of the package.
@@ -90,15 +107,15 @@ class Preprocessing:
         What was not said is left out.
         """
         found: dict[str, Any] = {
-            "mean": np.asarray(self.mean, dtype="float64").tolist(),
-            "scale": np.asarray(self.scale, dtype="float64").tolist(),
-            "transform": self.transform and str(self.transform),
-            "in_model": bool(self.in_model),
-            "window": self.window and int(self.window),
-            "timesteps": self.timesteps and int(self.timesteps),
-            "step_seconds": self.step_seconds and float(self.step_seconds),
-            "channels": self.channels and [str(x) for x in self.channels],
-            "units": {str(k): str(v) for k, v in (self.units or {}).items()},
+            "mean": list(self.mean),
+            "scale": list(self.scale),
+            "transform": self.transform,
+            "in_model": self.in_model,
+            "window": self.window,
+            "timesteps": self.timesteps,
+            "step_seconds": self.step_seconds,
+            "channels": None if self.channels is None else list(self.channels),
+            "units": dict(self.units or {}),
             "package_version": __version__,
         }
         return {k: v for k, v in found.items() if v not in (None, {})}

@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
@@ -24,7 +25,8 @@ def export_saved_model(
 
     The artifact is loaded in a fresh process, with TensorFlow alone and not
     Keras or this package, run on random input of two batch sizes (and two
-    lengths, where the model leaves them free), and compared with the model.
+    lengths, where the model leaves them free), also with negative numbers and
+    with missing steps, and compared with the model.
     Only then does it take its place at `path`, so that a failed export leaves
     nothing behind.
 
@@ -43,8 +45,8 @@ def export_saved_model(
             or alone.
         path: Directory to write. An existing SavedModel is replaced.
         tolerance: Largest difference between an output of the artifact and
-            of the model, relative to the output's largest value where that
-            exceeds 1.
+            of the model, relative to the output's largest value (or to 0.001
+            where that is less).
         attention_scores: Whether the scores of its attention are further
             outputs. Needs a functional model with such a layer.
         preprocessing: What must be done to a recording before, to be read
@@ -119,7 +121,8 @@ def _constants(values: dict[str, Any]) -> dict[str, Any]:
 
     units = values.get("units", {})
     return {
-        name: tf.constant(value)
+        # NumPy's types, or numbers would be less exact than in the JSON.
+        name: tf.constant(np.asarray(value))
         for name, value in (
             *((name, x) for name, x in values.items() if name != "units"),
             *((f"unit_of_{name}", unit) for name, unit in units.items()),

@@ -78,9 +78,10 @@ def test_errors_are_a_line_and_nothing_is_written(
     onnx = ("--format", "onnx", *target)
     found = error(capsys, tmp_path / "none.keras", *onnx)
     assert found.startswith("error: There is no file")
-    assert "are for --format litert" in error(
-        capsys, file, *onnx, "--timesteps", 3
-    )
+    for steps in (0, 3):
+        assert "are for --format litert" in error(
+            capsys, file, *onnx, "--timesteps", steps
+        )
     assert "`tolerance` must be" in error(capsys, file, *onnx, "--tolerance=-1")
     assert "No module named 'my_layers'" in error(
         capsys, file, *onnx, "--import", "my_layers"
@@ -120,6 +121,18 @@ def test_damaged_weights(file, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"damaged: the checksum.*weights"):
+        load_keras_file(path)
+
+
+def test_damaged_compression(tmp_path):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "a" * 5000)
+    content = bytearray(path.read_bytes())
+    start = 30 + len("config.json")
+    content[start : start + 4] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"part of one.*decompress"):
         load_keras_file(path)
 
 

@@ -56,6 +56,45 @@ def test_sequential_and_models_that_are_classes():
     named = NamedModel(network)
     assert shapes(named) == {"input": (None, 3)}
     assert named.outputs == ["output"]
+    network = ks.models.BurstPropNetwork([4, 2], mode="temporal")
+    network(np.zeros((2, 5, 3), "float32"))
+    assert shapes(NamedModel(network)) == {"input": (None, None, 3)}
+
+
+def test_only_states_make_a_step_model():
+    x = keras.Input((None, 3), name="x")
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    same, other = keras.layers.Dense(3), keras.layers.Dense(2)
+    for inputs, outputs, is_step in (
+        ({"a": a, "b": b}, {"next_a": same(a), "y": b}, True),
+        ({"a": a, "b": b}, {"next_a": same(a), "next_b": same(a)}, False),
+        ({"a": a}, {"next_a": other(a)}, False),
+        ({"a": a}, {"next_b": same(a)}, False),
+        ({"x": x}, {"next_x": same(x)}, False),
+        ([a], {"next_a": same(a)}, False),
+    ):
+        assert NamedModel(keras.Model(inputs, outputs)).is_step == is_step
+
+
+class TwoArguments(keras.Model):
+    def call(self, a, b=None):
+        return a if b is None else a + b
+
+
+class Dictionary(keras.Model):
+    def call(self, x):
+        return x["a"]
+
+
+def test_classes_of_more_than_one_tensor():
+    x = np.zeros((1, 3), "float32")
+    for model, given in (
+        (TwoArguments(), [x, x]),
+        (Dictionary(), [{"a": x, "b": x}]),
+    ):
+        model(*given)
+        with pytest.raises(ValueError, match=r"must take one tensor.*call"):
+            NamedModel(model)
 
 
 def test_models_that_cannot_be_exported():

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,24 @@ def test_what_was_said_comes_back():
     assert set(Preprocessing([1], [1]).to_dict()) == {
         *("mean", "scale", "in_model", "package_version")
     }
+
+
+def test_arrays_will_do_and_can_be_compared():
+    fields = {"transform": None, "window": np.int64(4), "step_seconds": 1}
+    found, same = (
+        Preprocessing(
+            array([0.5, 1]),
+            array([1, 2.5]),
+            channels=array(["a", "b"]),
+            **fields,
+        )
+        for array in (np.array, list)
+    )
+    assert found == same
+    said = json.loads(json.dumps(found.to_dict()))
+    assert said.pop("package_version") == ks.__version__
+    assert said["channels"] == ["a", "b"]
+    assert Preprocessing(**said) == found
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ print(json.dumps({
         name: np.array(y.numpy()).astype("S").astype("U").tolist()
         for name, y in said.items()
     },
+    "mean_type": said["mean"].dtype.name,
     "step": {name: y.shape.as_list() for name, y in next.items()},
 }))
 """
@@ -86,6 +87,7 @@ def test_the_artifact_speaks_for_itself(exported, tmp_path, run_python):
     np.testing.assert_array_equal(
         np.array(said["scale"], float), [1, 2, 4, 8, 16]
     )
+    assert found["mean_type"] == "float64"
     assert said["timesteps"] == "7"
     assert said["channels"][4] == "e"
     assert said["unit_of_decoded"] == "cm/s"
