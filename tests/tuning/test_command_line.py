@@ -105,7 +105,7 @@ def test_retraining_is_the_search_from_other_seeds(searched, capsys):
     main(STEM, [*arguments, "--folds", "0", "1", "--verbose", "0"])
     table = capsys.readouterr().out.strip()
     with open(f"{folder}/retrain_2.md") as file:
-        assert file.read().strip() == table
+        assert table.endswith(file.read().strip())
     with open(f"{folder}/retrain_2.json") as file:
         found = json.load(file)["found"]
     second = ranked(searched.oracle)[1]

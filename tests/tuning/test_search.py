@@ -234,14 +234,15 @@ def test_missing_packages_are_named_at_once(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("tuner", ["bayesian", "hyperband"])
 def test_other_tuners(tuner, tmp_path):
+    # The last trial is the first one that learns from the others.
+    trials = 6 if tuner == "hyperband" else 4
     found = search(
         make_settings(
-            tmp_path, tuner=tuner, max_trials=6, seeds=(0,), epochs=4
+            tmp_path, tuner=tuner, max_trials=trials, seeds=(0,), epochs=4
         ),
         verbose=0,
     )
-    best = ranked(found.oracle)
-    assert len(best) == 6
+    assert len(ranked(found.oracle)) == trials
     if tuner == "hyperband":
         epochs = [row["epochs"] for row in read_table(tmp_path)]
         assert sorted(epochs) == ["2.0"] * 5 + ["4.0"]
