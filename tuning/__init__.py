@@ -9,6 +9,10 @@ import sys
 # it could read its arguments. While Python looks for the module of `-m`, and
 # only then, this file is run with that name in `argv`.
 if sys.argv and sys.argv[0] == "-m":
+    import importlib.util
+
     from tuning.early_backend import choose_backend
 
     choose_backend(sys.argv[1:])
+    if importlib.util.find_spec("keras_tuner") is None:
+        sys.exit("Searches need KerasTuner: pip install keras_seqattn[tuning]")

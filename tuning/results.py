@@ -198,9 +198,7 @@ class Results:
         )
 
     def _draw(self) -> None:
-        import matplotlib
-
-        matplotlib.use("Agg")
+        # matplotlib takes its time, and is needed once.
         from tuning.figure import draw_parameters
 
         data = io.BytesIO()
@@ -220,12 +218,14 @@ class Results:
 def ranked(oracle: keras_tuner.Oracle) -> list[Trial]:
     """Return the completed trials, the best one first, of equals the first."""
     sign = -1 if oracle.objective.direction == "max" else 1
+    completed = [
+        trial
+        for trial in oracle.trials.values()
+        # It has its score when it has ended.
+        if trial.status == TrialStatus.COMPLETED and trial.score is not None
+    ]
     return sorted(
-        (
-            t
-            for t in oracle.trials.values()
-            if t.status == TrialStatus.COMPLETED
-        ),
+        completed,
         key=lambda trial: (sign * trial.score, int(trial.trial_id)),
     )
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import keras_tuner
@@ -180,6 +181,19 @@ EXECUTORS: dict[str, Callable[..., None]] = {
 }
 
 
+def _check_packages(settings: Settings) -> None:
+    # Now, and not after the first trial.
+    needed = ["tensorboard", "matplotlib"]
+    if settings.tuner == "bayesian":
+        needed += ["sklearn", "scipy"]
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise SearchError(
+            f"A search needs {', '.join(missing)}: "
+            "pip install keras_seqattn[tuning]"
+        )
+
+
 def search(
     settings: Settings,
     executor: str = "local",
@@ -207,6 +221,7 @@ def search(
         tuner = make_tuner(settings, verbose)
         tuner.search()
         return tuner
+    _check_packages(settings)
     with claimed(settings, resume):
         tuner = make_tuner(settings, verbose)
         tuner.save()

@@ -223,6 +223,15 @@ def test_a_full_disk_ends_the_search_and_resuming_goes_on(
     ]
 
 
+def test_missing_packages_are_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        search_module, "find_spec", lambda name: name != "sklearn" or None
+    )
+    with pytest.raises(SearchError, match=r"needs sklearn: .*\[tuning\]"):
+        search(make_settings(tmp_path, tuner="bayesian"), verbose=0)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("tuner", ["bayesian", "hyperband"])
 def test_other_tuners(tuner, tmp_path):
     found = search(
