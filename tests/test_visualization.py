@@ -74,6 +74,20 @@ def test_decoded_trace():
         visualization.plot_decoded_trace(true, true[:-1])
 
 
+def test_latency():
+    ax = visualization.plot_latency({"a": [3.0, 1, 2, 4], "b": [5.0]}, 64.0)
+    label = "a: p50 2.50 ms, p99 3.97 ms"
+    np.testing.assert_allclose(line(ax, label).get_xdata(), [1, 2, 3, 4])
+    # Three quarters took 2 ms or longer.
+    np.testing.assert_allclose(
+        line(ax, label).get_ydata(), [1, 0.75, 0.5, 0.25]
+    )
+    np.testing.assert_allclose(line(ax, "bin 64 ms").get_xdata(), [64, 64])
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    with pytest.raises(ValueError, match=r"shape \(0,\) for 'a'"):
+        visualization.plot_latency({"a": []})
+
+
 def test_confusion_matrix():
     matrix = np.array([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
     ax = visualization.plot_confusion_matrix(matrix, ("a", "b", "c"))
@@ -142,6 +156,7 @@ def test_draws_on_given_axes():
         visualization.plot_score_against_timesteps(RECOMMENDATION, ax=ax) is ax
     )
     assert visualization.plot_decoded_trace([1], [2], ax=ax) is ax
+    assert visualization.plot_latency({"a": [1]}, ax=ax) is ax
     assert visualization.plot_learning_curves([{"loss": [1]}], "loss", ax) is ax
     assert visualization.plot_attention_over_past([[[1]]], None, ax) is ax
     assert visualization.plot_confusion_matrix([[1]], "a", ax) is ax

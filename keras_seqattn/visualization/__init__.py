@@ -25,6 +25,9 @@ from keras_seqattn.visualization.decoding import (
     plot_decoded_trace as plot_decoded_trace,
 )
 from keras_seqattn.visualization.decoding import (
+    plot_latency as plot_latency,
+)
+from keras_seqattn.visualization.decoding import (
     plot_score_against_timesteps as plot_score_against_timesteps,
 )
 from keras_seqattn.visualization.memory import (

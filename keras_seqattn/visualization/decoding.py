@@ -175,3 +175,44 @@ def plot_decoded_trace(
     ax.set(xlabel="bins" if dt is None else "time (s)", ylabel=label)
     ax.legend(frameon=False, loc="upper right")
     return ax
+
+
+def plot_latency(
+    times: dict[str, Any], bin_width: float | None = None, ax: Any = None
+) -> Any:
+    """Draw which share of the steps took longer than a time.
+
+    Both axes are logarithmic, so that the rare slow steps show.
+
+    Args:
+        times: Milliseconds of each step, by the name of the decoder.
+        bin_width: Width of a bin in milliseconds, to draw as the limit.
+        ax: Matplotlib axes. Default: new ones.
+
+    Returns:
+        The axes.
+    """
+    ax = given_or_new(ax)
+    for name, values in times.items():
+        ordered = np.sort(np.asarray(values, dtype=np.float64))
+        if ordered.ndim != 1 or not len(ordered):
+            raise ValueError(
+                "`times` must hold an array (steps,) for each name. "
+                f"Received: shape {ordered.shape} for {name!r}"
+            )
+        slower = 1 - np.arange(len(ordered)) / len(ordered)
+        p50, p99 = np.percentile(ordered, (50, 99))
+        label = f"{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms"
+        ax.step(ordered, slower, where="post", label=label)
+    if bin_width is not None:
+        ax.axvline(
+            bin_width, color="k", lw=0.8, ls=":", label=f"bin {bin_width:g} ms"
+        )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="time of a step (ms)",
+        ylabel="share of slower steps",
+    )
+    ax.legend(frameon=False, fontsize="small")
+    return ax
