@@ -1,12 +1,13 @@
 import json
 import pathlib
+import runpy
 import subprocess
 import sys
 
 import keras
 import numpy as np
 
-import keras_seqattn  # noqa: F401  registers what a file holds
+import keras_seqattn as ks
 from tests.activity_files import write_ucihar
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/activity_classifier.py"
@@ -21,24 +22,32 @@ def run(*arguments):
     )
 
 
-def test_ucihar_in_its_folder(tmp_path):
+def test_ucihar_in_its_folder(tmp_path, monkeypatch, capsys):
     root = tmp_path / "UCI HAR Dataset"
     written = write_ucihar(root)
     output = tmp_path / "out"
-    done = run(
+    arguments = [
         *("--data", root, "--test", root, "--folds", 3, "--patience", 1),
         *("--units", 8, "--epochs", 2, "--batch-size", 8, "--output", output),
+    ]
+    monkeypatch.setattr(sys, "argv", [*map(str, (SCRIPT, *arguments))])
+    exports = []
+    monkeypatch.setattr(
+        ks.export,
+        "export_saved_model",
+        # Tested in tests/models.
+        lambda model, path: exports.append((model, path)) or 0.0,
     )
-    assert done.returncode == 0, done.stderr
-    assert "36 windows of 16 samples at 50 Hz, 9 channels" in done.stdout
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "36 windows of 16 samples at 50 Hz, 9 channels" in printed
     for row in ("most frequent class", "logistic regression", "larnn", "lstm"):
-        assert f"| {row}" in done.stdout
-    assert "differs by at most" in done.stdout
+        assert f"| {row}" in printed
+    assert "differs by at most 0.0e+00" in printed
     assert sorted(path.name for path in output.iterdir()) == [
         "activity_classifier.png",
         "attention.png",
         "classifier.keras",
-        "classifier_saved_model",
         "report.json",
         "test.json",
     ]
@@ -50,6 +59,13 @@ def test_ucihar_in_its_folder(tmp_path):
     # The score that was printed is the one of the file, on the test part.
     classifier = keras.saving.load_model(output / "classifier.keras")
     x, y, _ = written["test"]
+    ((exported, path),) = exports
+    assert path == output / "classifier_saved_model"
+    np.testing.assert_allclose(
+        exported.predict(x, verbose=0),
+        classifier.predict(x, verbose=0),
+        atol=1e-6,
+    )
     accuracy = (classifier.predict(x, verbose=0).argmax(axis=1) == y).mean()
     score = json.loads((output / "test.json").read_text())
     assert abs(score["accuracy"] - accuracy) < 1e-9
