@@ -141,4 +141,10 @@ def _jax_arguments(named: NamedModel) -> dict[str, Any]:
         return f"({', '.join(map(str, sizes))})"
 
     shapes = {name: shape(spec) for name, spec in named.inputs.items()}
-    return {"jax2tf_kwargs": {"polymorphic_shapes": [named.pack(shapes)]}}
+    return {
+        "jax2tf_kwargs": {
+            "polymorphic_shapes": [named.pack(shapes)],
+            # Strides over a free axis have none.
+            "with_gradient": False,
+        }
+    }
