@@ -10,6 +10,7 @@ from keras_seqattn.datasets.loading import NAMES
 from keras_seqattn.learning_rules import methods
 from keras_seqattn.learning_rules import optimizer
 from keras_seqattn.learning_rules import sequences
+from keras_seqattn.streaming import step_layers
 
 ROOT = pathlib.Path(__file__).parents[1]
 # What the builders of the data sets read.
@@ -32,6 +33,7 @@ def test_names():
         "models",
         "recommend_timesteps",
         "select_timesteps",
+        "streaming",
         "tasks",
     }
 
@@ -68,6 +70,20 @@ def test_registered_names_are_frozen():
         "keras_seqattn>SequenceBackpropagation",
         "keras_seqattn>SequenceFeedbackAlignment",
         "keras_seqattn>Shrink",
+    }
+
+    steps = {
+        keras.saving.get_registered_name(item)
+        for item in vars(step_layers).values()
+        if isinstance(item, type) and item.__module__ == step_layers.__name__
+    }
+    assert {name for name in steps if ">" in name} == {
+        "keras_seqattn>BurstPropStep",
+        "keras_seqattn>ConvolutionStep",
+        "keras_seqattn>Newest",
+        "keras_seqattn>OneStep",
+        "keras_seqattn>RecurrentStep",
+        "keras_seqattn>Window",
     }
 
     functions = {
