@@ -5,12 +5,14 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 
 import keras
 
 from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.export.bridge import named_model
 from keras_seqattn.export.bridge import write
+from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.proof import largest_difference
 from keras_seqattn.export.request import Request
 
@@ -44,6 +46,8 @@ def export(
             "where that of this export belongs. Remove it or export elsewhere."
         )
     named = named_model(model, request)
+    if request.preprocessing:
+        _check_channels(request.preprocessing["mean"], named)
     # Beside its place, or a rename could not put it there.
     home = next(p for p in path.absolute().parents if p.is_dir())
     with tempfile.TemporaryDirectory(dir=home, prefix=".export-") as d:
@@ -61,6 +65,16 @@ def export(
             )
         _put(artifact, path, beside, request, scratch)
     return difference
+
+
+def _check_channels(mean: Sequence[float], named: NamedModel) -> None:
+    channels = [spec.shape[-1] for spec in named.inputs.values()]
+    if len(mean) not in channels:
+        raise ValueError(
+            "`preprocessing` must have a mean and a scale for each channel of "
+            f"an input, of which there are {channels}. "
+            f"Received: {len(mean)} channels"
+        )
 
 
 def _put(

@@ -27,7 +27,7 @@ def export(request, monkeypatch, tmp_path):
 
         monkeypatch.setattr(artifact, "write", write)
         asked = Request(request.param, preprocessing=preprocessing)
-        artifact.export(models.step(), path, asked, 1e-4)
+        artifact.export(models.decoder(), path, asked, 1e-4)
 
     return run, path, file
 

@@ -60,3 +60,13 @@ def test_arrays_will_do_and_can_be_compared():
 def test_bad_fields(fields, message):
     with pytest.raises(ValueError, match=message):
         Preprocessing(**{"mean": [1, 2], "scale": [1, 2], **fields})
+
+
+def test_other_channels_than_the_models_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"\[5\]\. Received: 2 channels"):
+        ks.export.export_onnx(
+            models.decoder(),
+            tmp_path / "decoder.onnx",
+            preprocessing=Preprocessing([1, 2], [1, 2]),
+        )
+    assert not list(tmp_path.iterdir())
