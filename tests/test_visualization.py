@@ -156,8 +156,9 @@ def test_draws_on_given_axes():
         visualization.plot_score_against_timesteps(RECOMMENDATION, ax=ax) is ax
     )
     assert visualization.plot_decoded_trace([1], [2], ax=ax) is ax
-    assert visualization.plot_latency({"a": [1]}, ax=ax) is ax
     assert visualization.plot_learning_curves([{"loss": [1]}], "loss", ax) is ax
     assert visualization.plot_attention_over_past([[[1]]], None, ax) is ax
     assert visualization.plot_confusion_matrix([[1]], "a", ax) is ax
+    # Last, since its axis is logarithmic.
+    assert visualization.plot_latency({"a": [1]}, ax=ax) is ax
     assert len(plt.get_fignums()) == 1

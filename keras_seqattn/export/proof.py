@@ -134,17 +134,40 @@ def _trial(
 ) -> tuple[Arrays, Arrays]:
     """Random inputs and what the model makes of them."""
     inputs = _random_inputs(named, number, batch, steps, signed, missing)
-    outputs = named.name(named.model.predict_on_batch(named.pack(inputs)))
-    arrays = {
-        name: np.asarray(keras.ops.convert_to_numpy(output))
-        for name, output in outputs.items()
-    }
-    if (signed or missing) and not all(
-        np.isfinite(x.astype("float64")).all() for x in arrays.values()
+    outputs = _outputs(named, inputs)
+    arrays = [x.astype("float64") for x in outputs.values()]
+    if (signed or missing) and (
+        not all(np.isfinite(x).all() for x in arrays)
+        or (signed and _hides_nan(named, inputs, outputs))
     ):
         # A model of positive numbers alone, which may take a root of them.
         return _trial(named, number, batch, steps, False, False)
-    return inputs, arrays
+    return inputs, outputs
+
+
+def _outputs(named: NamedModel, inputs: Arrays) -> Arrays:
+    outputs = named.name(named.model.predict_on_batch(named.pack(inputs)))
+    return {
+        name: np.asarray(keras.ops.convert_to_numpy(output))
+        for name, output in outputs.items()
+    }
+
+
+def _hides_nan(named: NamedModel, inputs: Arrays, outputs: Arrays) -> bool:
+    """Whether a negative number is a NaN to the model, and none comes out.
+
+    The ReLU of NaN is 0 on some backends.
+    """
+    spoilt = _outputs(
+        named,
+        {
+            name: np.where(x < 0, np.nan, x).astype(x.dtype)
+            if x.dtype.kind == "f"
+            else x
+            for name, x in inputs.items()
+        },
+    )
+    return any(np.array_equal(spoilt[name], x) for name, x in outputs.items())
 
 
 def _random_inputs(
