@@ -24,7 +24,8 @@ DIRECT: dict[str, tuple[str, ...]] = {
 }
 NOT_OWN = ("builtins", "keras")
 # Keras imports these where it finds them, for two seconds. Layers of your own
-# may need them, those of this package do not.
+# may need them, those of this package do not. (But torch's optimizers, which
+# a compiled model's file names, are classes of their own.)
 NOT_NEEDED = ("jax", "matplotlib", "pandas", "sklearn", "torch")
 OTHER_SIDE = """
 import sys
@@ -59,9 +60,10 @@ def write(
         json.dump([dataclasses.asdict(request), sorted(modules)], file)
     model.save(path.with_name("bridge.keras"))
     own = all(name.startswith("keras_seqattn.") for name in modules)
+    not_needed = {*NOT_NEEDED} - {keras.backend.backend()} if own else ()
     run_python(
         "convert the model under TensorFlow",
-        *("-c", OTHER_SIDE, str(path), *(NOT_NEEDED if own else ())),
+        *("-c", OTHER_SIDE, str(path), *sorted(not_needed)),
         path=sys.path,  # With the folder of the script, for its own modules.
     )
 
