@@ -26,7 +26,7 @@ NOT_OWN = ("builtins", "keras")
 # Keras imports these where it finds them, for two seconds. Layers of your own
 # may need them, those of this package do not. (But torch's optimizers, which
 # a compiled model's file names, are classes of their own.)
-NOT_NEEDED = ("jax", "matplotlib", "pandas", "sklearn", "torch")
+NOT_NEEDED = ("jax", "pandas", "sklearn", "torch")
 OTHER_SIDE = """
 import sys
 _, path, *not_needed = sys.argv

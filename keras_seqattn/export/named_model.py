@@ -53,7 +53,7 @@ class NamedModel:
         names = _distinct(
             tensors
             if isinstance(self._inputs, Mapping)
-            else (tensor.name for tensor in tensors.values())
+            else map(_name, tensors.values())
         )
         self.inputs = {
             name: keras.layers.InputSpec(
@@ -95,6 +95,12 @@ class NamedModel:
         found = _flat(outputs)
         tensors = (found[key] for key in self._output_keys)
         return dict(zip(self.outputs, tensors, strict=True))
+
+
+def _name(tensor: Any) -> str:
+    """The name of an input's layer: a file keeps it, unlike the tensor's."""
+    history = getattr(tensor, "_keras_history", None)
+    return str(history.operation.name if history else tensor.name)
 
 
 def _inputs(model: keras.Model) -> Any:
