@@ -11,6 +11,7 @@ from keras_seqattn.decoding import Score
 from keras_seqattn.decoding import decode_recording
 from keras_seqattn.decoding.training import DecoderTrainer
 from keras_seqattn.decoding.training import TrainedDecoders
+from keras_seqattn.weight_averages import average_callbacks
 from keras_seqattn.windows import take_windows
 from tests.backend import to_numpy
 
@@ -268,7 +269,7 @@ def test_a_seed_does_not_depend_on_the_others():
     data = DecodingData(RECORDING, 2)
 
     def losses(*seeds):
-        return DecoderTrainer(data, build, seeds, 3, 64, 0.02, 3, 0).train(
+        return DecoderTrainer(data, build, seeds, 3, 64, 0.02, 0.9, 3, 0).train(
             "last", 2
         ).losses  # fmt: skip
 
@@ -276,6 +277,58 @@ def test_a_seed_does_not_depend_on_the_others():
     again, *_ = losses(1)
     assert abs(one - other) > 1e-4
     assert other == pytest.approx(again, rel=1e-5)
+
+
+class Averages(keras.callbacks.Callback):
+    """The average of the weights by hand, at the end of each epoch."""
+
+    def __init__(self, momentum):
+        super().__init__()
+        self.momentum = momentum
+
+    def on_train_begin(self, logs=None):
+        self.mean, self.found = None, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        now = self.model.get_weights()
+        self.mean = [
+            self.momentum * mean + (1 - self.momentum) * weight
+            for mean, weight in zip(self.mean or now, now, strict=True)
+        ]
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.found.append((logs["val_loss"], self.mean))
+
+
+@pytest.mark.parametrize("epochs, momentum", [(2, 0.9), (12, "epoch")])
+def test_the_averages_are_scored_and_kept(epochs, momentum, monkeypatch):
+    """At the end of all epochs, and where patience ends them."""
+    data = DecodingData(RECORDING, 2)
+    steps = -(-len(data.ends["train"]) // 64)
+    averages = Averages(0.9 if momentum == 0.9 else 1 - 1 / steps)
+    monkeypatch.setattr(
+        "keras_seqattn.decoding.training.average_callbacks",
+        lambda momentum: [averages, *average_callbacks(momentum)],
+    )
+    build = functools.partial(
+        ks.models.build_neural_decoder, units=5, head_units=4
+    )
+    trained = DecoderTrainer(
+        data, build, (1,), epochs, 64, 0.3, momentum, 1, 0
+    ).train("last", 2)
+    losses, means = zip(*averages.found, strict=True)
+    assert (len(losses) == epochs) == (epochs == 2)
+    best = int(np.argmin(losses))
+    assert trained.losses == [losses[best]]
+    (weights,) = trained.weights
+    for weight, mean in zip(weights, means[best], strict=True):
+        np.testing.assert_allclose(weight, mean, rtol=1e-3, atol=1e-5)
+    x, y = data.windows("validation", 2)
+    trained.model.set_weights(weights)
+    error = np.mean((trained.model.predict(x, verbose=0) - y) ** 2)
+    assert error == pytest.approx(losses[best], rel=1e-3)
 
 
 def test_training_that_explodes():
@@ -299,6 +352,8 @@ def test_training_that_explodes():
         ({"seeds": (1, 1)}, "none twice"),
         ({"epochs": 0}, "`epochs` must be a positive integer"),
         ({"batch_size": 0}, "`batch_size` must be a positive integer"),
+        ({"ema_momentum": 1.0}, r"`ema_momentum` must be .*\[0, 1\)"),
+        ({"ema_momentum": "step"}, "`ema_momentum` must be a number, 'epoch'"),
         ({"rule": "none"}, "`rule` must be one of"),
     ],
 )

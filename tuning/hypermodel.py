@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_seqattn.argument_checks import check_choice
 from keras_seqattn.epoch_bar import EpochBar
+from keras_seqattn.weight_averages import average_callbacks
 from tuning.training import Training
 from tuning.training import Validation
 
@@ -164,11 +165,6 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
         """
         configuration = self.configuration(hp)
         training = configuration.training
-        averages = (
-            [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
-            if training.ema_momentum is not None
-            else []
-        )
         validation = Validation(
             self.validation(configuration),
             self.measure,
@@ -182,7 +178,12 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
             epochs=training.epochs,
             shuffle=False,
             verbose=0,
-            callbacks=[*averages, validation, *callbacks, *bar],
+            callbacks=[
+                *average_callbacks(training.ema_momentum),
+                validation,
+                *callbacks,
+                *bar,
+            ],
         )
         return {
             **validation.best,

@@ -37,7 +37,11 @@ def defaults(hp: keras_tuner.HyperParameters) -> Configuration:
     return Configuration(
         model={"timesteps": LONGEST},
         training=Training(
-            epochs=EPOCHS, batch_size=128, learning_rate=3e-3, patience=6
+            epochs=EPOCHS,
+            batch_size=128,
+            learning_rate=3e-3,
+            ema_momentum="epoch",
+            patience=6,
         ),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_seqattn.activity.training import predict
 from keras_seqattn.argument_checks import check_choice
+from keras_seqattn.weight_averages import averaging
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adam": keras.optimizers.Adam,
@@ -41,7 +42,8 @@ class Training:
         l2: Times the weights, added to the gradients.
         clipnorm: Largest norm of a weight's gradient, `None` for any.
         ema_momentum: If given, weights are averaged over the steps with this
-            momentum, and the averages are scored and kept.
+            momentum, and the averages are scored and kept. `"epoch"`: over
+            about the steps of one epoch.
         patience: Epochs without a better score before a training stops,
             `None` for never.
     """
@@ -58,7 +60,7 @@ class Training:
     weight_decay: float = 0.0
     l2: float = 0.0
     clipnorm: float | None = 1.0
-    ema_momentum: float | None = None
+    ema_momentum: float | str | None = None
     patience: int | None = None
 
     def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
@@ -71,8 +73,7 @@ class Training:
         settings: dict[str, Any] = {
             "weight_decay": self.weight_decay or None,
             "clipnorm": self.clipnorm,
-            "use_ema": self.ema_momentum is not None,
-            "ema_momentum": self.ema_momentum or 0.0,
+            **averaging(self.ema_momentum, steps),
         }
         if self.optimizer == "sgd":
             settings["momentum"] = self.momentum

@@ -16,6 +16,9 @@ from keras_seqattn.argument_checks import check_rate
 from keras_seqattn.batches import Augment
 from keras_seqattn.batches import WindowBatches
 from keras_seqattn.seeded_model import SeededModel
+from keras_seqattn.weight_averages import average_callbacks
+from keras_seqattn.weight_averages import averaging
+from keras_seqattn.weight_averages import check_momentum
 from keras_seqattn.windows import Standardizer
 
 # One shape of batch, one compilation, whatever the number of windows.
@@ -38,6 +41,7 @@ class Recipe:
         label_smoothing: Share of the target spread over all classes.
         ema_momentum: If given, weights are averaged over the steps with this
             momentum, and scores and the final model use the averages.
+            `"epoch"`: over about the steps of one epoch.
         augment: Optional function `augment(x, y, rng)` that returns a changed
             copy of a training batch: windows `(batch, timesteps, channels)`
             in their own units, labels `(batch, classes)` one-hot, and a NumPy
@@ -52,7 +56,7 @@ class Recipe:
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
-    ema_momentum: float | None = None
+    ema_momentum: float | str | None = None
     augment: Augment | None = None
 
     def __post_init__(self) -> None:
@@ -61,8 +65,7 @@ class Recipe:
         check_positive_number("learning_rate", self.learning_rate)
         check_rate("weight_decay", self.weight_decay)
         check_rate("label_smoothing", self.label_smoothing)
-        if self.ema_momentum is not None:
-            check_rate("ema_momentum", self.ema_momentum)
+        check_momentum(self.ema_momentum)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings, ready for JSON."""
@@ -105,8 +108,7 @@ class ActivityTrainer:
                 recipe.learning_rate,
                 weight_decay=recipe.weight_decay or None,
                 clipnorm=1.0,
-                use_ema=recipe.ema_momentum is not None,
-                ema_momentum=recipe.ema_momentum or 0.0,
+                **averaging(recipe.ema_momentum, smallest // self.batch_size),
             ),
             keras.losses.CategoricalCrossentropy(
                 label_smoothing=recipe.label_smoothing
@@ -167,11 +169,7 @@ class ActivityTrainer:
                         / 2
                     )
                 ),
-                *(
-                    [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
-                    if recipe.ema_momentum is not None
-                    else []
-                ),
+                *average_callbacks(recipe.ema_momentum),
                 epochs,
             ],
             epochs=recipe.epochs,

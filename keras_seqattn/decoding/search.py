@@ -23,6 +23,7 @@ from keras_seqattn.timestep_selection import check_threshold
 from keras_seqattn.timestep_selection import check_tolerance
 from keras_seqattn.timestep_selection import recommend_timesteps
 from keras_seqattn.timestep_selection import select_timesteps
+from keras_seqattn.weight_averages import check_momentum
 from keras_seqattn.windows import take_windows
 
 
@@ -41,6 +42,7 @@ def decode_recording(
     epochs: int = 40,
     batch_size: int = 128,
     learning_rate: float = 3e-3,
+    ema_momentum: float | str | None = "epoch",
     patience: int = 6,
     verbose: int = 1,
 ) -> DecodingReport:
@@ -59,8 +61,9 @@ def decode_recording(
 
     Each training seeds the global generators with its seed
     (`keras.utils.set_random_seed`), minimizes the squared error with Adam
-    under a cosine decay, stops when the validation loss no longer improves
-    and keeps the best weights. The test part takes no part in any choice.
+    under a cosine decay and averages the weights over the steps, stops when
+    the validation loss of the averages no longer improves and keeps the best
+    ones. The test part takes no part in any choice.
 
     Args:
         recording: A `Recording`.
@@ -80,6 +83,9 @@ def decode_recording(
         epochs: Most epochs of a training.
         batch_size: Windows in a gradient step.
         learning_rate: First learning rate.
+        ema_momentum: Of the average of the weights over the steps, in [0, 1):
+            0.99 remembers about 100 steps, `"epoch"` (default) about those of
+            one epoch. `None`: no average.
         patience: Epochs without improvement before a training stops.
         verbose: 0 is silent, 1 shows one progress bar a training.
 
@@ -97,6 +103,7 @@ def decode_recording(
         ("patience", patience),
     ):
         check_positive_integer(name, value)
+    check_momentum(ema_momentum)
     check_choice("rule", rule, RULES)
     if check_choice("selection_part", selection_part, PARTS) == "test":
         warnings.warn(
@@ -116,6 +123,7 @@ def decode_recording(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        ema_momentum=ema_momentum,
         patience=patience,
         verbose=verbose,
     )
@@ -159,6 +167,7 @@ def decode_recording(
             "epochs": epochs,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
+            "ema_momentum": ema_momentum,
             "patience": patience,
         },
         selection=selection,

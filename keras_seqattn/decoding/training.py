@@ -11,6 +11,8 @@ from keras_seqattn.decoding.report import POOLING_TITLES
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.models.neural_decoder import attention_scores_model
 from keras_seqattn.seeded_model import SeededModel
+from keras_seqattn.weight_averages import average_callbacks
+from keras_seqattn.weight_averages import averaging
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +25,7 @@ class DecoderTrainer:
     epochs: int
     batch_size: int
     learning_rate: float
+    ema_momentum: float | str | None
     patience: int
     verbose: int
 
@@ -30,16 +33,17 @@ class DecoderTrainer:
         x, y = self.data.windows("train", timesteps)
         validation = self.data.windows("validation", timesteps)
 
-        steps = -(-len(x) // self.batch_size) * self.epochs
+        steps = -(-len(x) // self.batch_size)
         seeded = SeededModel(
             lambda: self.build(
                 timesteps, x.shape[2], y.shape[1], pooling=pooling
             ),
             keras.optimizers.Adam(
                 keras.optimizers.schedules.CosineDecay(
-                    self.learning_rate, steps
+                    self.learning_rate, steps * self.epochs
                 ),
                 clipnorm=1.0,
+                **averaging(self.ema_momentum, steps),
             ),
             "mse",
             (x[: self.batch_size], y[: self.batch_size]),
@@ -54,9 +58,10 @@ class DecoderTrainer:
                 f"seed {seed}",
                 verbose=self.verbose,
                 callbacks=[
+                    *average_callbacks(self.ema_momentum),
                     keras.callbacks.EarlyStopping(
                         patience=self.patience, restore_best_weights=True
-                    )
+                    ),
                 ],
                 batch_size=self.batch_size,
                 epochs=self.epochs,

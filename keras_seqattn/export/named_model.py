@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_seqattn.model_parts import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 
 
@@ -53,7 +54,7 @@ class NamedModel:
         names = _distinct(
             tensors
             if isinstance(self._inputs, Mapping)
-            else map(_name, tensors.values())
+            else map(name_of, tensors.values())
         )
         self.inputs = {
             name: keras.layers.InputSpec(
@@ -95,12 +96,6 @@ class NamedModel:
         found = _flat(outputs)
         tensors = (found[key] for key in self._output_keys)
         return dict(zip(self.outputs, tensors, strict=True))
-
-
-def _name(tensor: Any) -> str:
-    """The name of an input's layer: a file keeps it, unlike the tensor's."""
-    history = getattr(tensor, "_keras_history", None)
-    return str(history.operation.name if history else tensor.name)
 
 
 def _inputs(model: keras.Model) -> Any:

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_seqattn.export.named_model import NamedModel
+from keras_seqattn.model_parts import find_layers
 
 # What is tried: batch, steps beyond the longest window of a layer, whether
 # numbers have both signs, and whether some steps are missing. An artifact
@@ -179,7 +179,7 @@ def _random_inputs(
     missing: bool,
 ) -> Arrays:
     random = np.random.default_rng(number)
-    layers = list(_layers(named.model))
+    layers = find_layers(named.model)
     # A window must have moved on, also behind convolutions with strides.
     windows = [getattr(x, "window_size", 0) for x in layers]
     convolutions = [x for x in layers if isinstance(x, keras.layers.Conv1D)]
@@ -204,14 +204,6 @@ def _random_inputs(
             array.flat[0] = 1 - number % 2
         arrays[name] = array.astype(spec.dtype)
     return arrays
-
-
-def _layers(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """A layer and those within it."""
-    yield layer
-    cell = [layer.cell] if hasattr(layer, "cell") else []
-    for inner in (*cell, *getattr(layer, "layers", ())):
-        yield from _layers(inner)
 
 
 def _difference(found: list[Arrays], expected: list[Arrays]) -> float:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seqattn.model_parts import find_layers
 from keras_seqattn.streaming.compiled_step import compiled_sequence
 from keras_seqattn.streaming.compiled_step import compiled_step
 from keras_seqattn.streaming.trial import trial_weights
@@ -80,7 +81,7 @@ def check_equal(
 
 
 def _tolerance(model: keras.Model) -> float:
-    types = {layer.compute_dtype for layer in model._flatten_layers()}
+    types = {layer.compute_dtype for layer in find_layers(model)}
     return 5e-2 if types & {"float16", "bfloat16"} else 1e-4
 
 
@@ -118,7 +119,7 @@ def _signed(rng: Any, x: Any, model: keras.Model, shape: Any) -> np.ndarray:
     values = rng.normal(size=values.shape).astype("float32")
     hidden = [
         layer.mask_value
-        for layer in model._flatten_layers()
+        for layer in find_layers(model)
         if isinstance(layer, keras.layers.Masking)
     ]
     for value in {0, *hidden}:  # What a model may hide.

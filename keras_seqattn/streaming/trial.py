@@ -7,13 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seqattn.model_parts import find_layers
+
 LENGTH = 257
 
 
 def trial_length(model: keras.Model) -> int:
     """Return a prime or so, longer than twice what a layer looks back."""
-    # Not public. But `layers` does not know of layers within layers.
-    reaches = [_reach(layer) for layer in model._flatten_layers()]
+    reaches = [_reach(layer) for layer in find_layers(model)]
     return max([LENGTH, *(2 * reach + 3 for reach in reaches)])
 
 

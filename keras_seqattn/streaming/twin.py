@@ -7,6 +7,7 @@ from typing import NoReturn
 import keras
 from keras import ops
 
+from keras_seqattn.model_parts import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 from keras_seqattn.streaming.per_step import find_timed_outputs
 from keras_seqattn.streaming.step_layers import BurstPropStep
@@ -204,11 +205,6 @@ def names_of(model: keras.Model) -> set[str]:
         if isinstance(operation, keras.Function):
             names |= names_of(operation)
     return names
-
-
-def name_of(x: Any) -> str:
-    """Return the name of the layer that a symbolic tensor comes from."""
-    return x._keras_history.operation.name
 
 
 def _tensors(arguments: Any) -> list[Any]:
