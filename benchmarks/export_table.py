@@ -4,7 +4,7 @@
 
 Each export is proven as always: the number in the table is the largest
 difference between the artifact, in a fresh process, and the model. Where an
-export is refused, the reason is under the table. Half an hour on two cores.
+export is refused, the reason is under the table. Twenty minutes on one core.
 """
 
 import argparse

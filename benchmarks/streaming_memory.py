@@ -1,6 +1,6 @@
 """Memory over a million pushes, on this backend.
 
-python benchmarks/streaming_memory.py [pushes]
+    python benchmarks/streaming_memory.py [pushes]
 
 A small decoder, one stream, one step in twenty missing. Printed after every
 tenth: the resident memory of the process, and how many objects Python holds.

@@ -54,6 +54,10 @@ def test_optimizers():
         other = dataclasses.replace(PLAIN, optimizer=name.lower())
         expected = getattr(keras.optimizers, name)
         assert isinstance(other.make_optimizer(10), expected)
+    for momentum, expected in ((0.8, 0.8), ("epoch", 0.9)):
+        averaged = dataclasses.replace(PLAIN, ema_momentum=momentum)
+        assert averaged.make_optimizer(10).ema_momentum == expected
+    assert not PLAIN.make_optimizer(10).use_ema
     with pytest.raises(ValueError, match="`schedule` must be one of"):
         dataclasses.replace(PLAIN, schedule="step").make_optimizer(10)
 
