@@ -172,6 +172,9 @@ def test_the_decoder_is_the_best_on_validation(report):
     assert report.cells["last", 2][1 - best].r2 != pytest.approx(
         found.r2, abs=1e-4
     )
+    # A file of it holds no optimizer.
+    layers = report.decoder._flatten_layers()
+    assert not any(getattr(layer, "compiled", False) for layer in layers)
 
 
 def test_an_axis_that_stands_still():
@@ -253,7 +256,7 @@ def test_the_selection_part_is_the_one_asked_for(monkeypatch):
     monkeypatch.setattr(
         DecoderTrainer,
         "train",
-        lambda self, *arguments: TrainedDecoders(*[None] * 5),
+        lambda self, *arguments: TrainedDecoders(*[None] * 6),
     )
     for part in ("train", "validation"):
         with pytest.raises(InterruptedError):

@@ -13,6 +13,7 @@ if sys.argv and sys.argv[0] == "-m":
 
     from tuning.early_backend import choose_backend
 
-    choose_backend(sys.argv[1:])
+    module = sys.orig_argv[-len(sys.argv)]
+    choose_backend(sys.argv[1:], module.removeprefix("tuning."))
     if importlib.util.find_spec("keras_tuner") is None:
         sys.exit("Searches need KerasTuner: pip install keras_seqattn[tuning]")

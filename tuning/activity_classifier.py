@@ -23,6 +23,7 @@ from keras_seqattn.activity import subject_folds
 from keras_seqattn.batches import WindowBatches
 from keras_seqattn.models import build_activity_classifier
 from keras_seqattn.windows import Standardizer
+from tuning.directory import SearchError
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel
@@ -195,7 +196,12 @@ class ActivityHyperModel(StemHyperModel):
         """Indices that train, and that validate."""
         subjects = len(np.unique(self.windows.subject))
         folds = subject_folds(self.windows.subject, min(self.folds, subjects))
-        return folds[self.fold % len(folds)]
+        if self.fold >= len(folds):
+            raise SearchError(
+                f"There are {subjects} subjects, so the folds are 0 .. "
+                f"{len(folds) - 1}. Received: fold {self.fold}"
+            )
+        return folds[self.fold]
 
     @functools.cached_property
     def standardizer(self) -> Standardizer:

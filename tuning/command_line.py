@@ -122,10 +122,15 @@ def read_arguments(
         )
     settings = {
         "stem": stem,
+        "backend": keras.backend.backend(),
         **(there or {}),
         "directory": found.directory,
-        "backend": keras.backend.backend(),
     }
+    if again:
+        _check_retraining(found.retrain, there, given)
+        # Seeds that had no say in the search.
+        first = max(settings.get("seeds", (0,))) + 1
+        settings["seeds"] = (first, first + 1, first + 2)
     names = {field.name for field in dataclasses.fields(Settings)}
     settings |= {name: given[name] for name in names & given.keys()}
     executions = given.get("executions_per_trial")
@@ -143,11 +148,30 @@ def read_arguments(
     settings["seeds"] = tuple(settings.get("seeds", (0,)))
     if settings["backend"] != keras.backend.backend():
         raise SearchError(
-            f"Keras runs on {keras.backend.backend()}, and --backend is "
-            f"{settings['backend']}. Run `python -m {stem_module(stem)}`, or "
-            "set KERAS_BACKEND."
+            f"Keras runs on {keras.backend.backend()}, and --backend, or the "
+            f"search in {found.directory!r}, is of {settings['backend']}. Run "
+            f"`python -m {stem_module(stem)}`, or set KERAS_BACKEND."
         )
     return Settings(**settings), found
+
+
+def _check_retraining(
+    rank: int, there: dict[str, Any] | None, given: dict[str, Any]
+) -> None:
+    """Refuse to train a trial again as it was not."""
+    changed = sorted(
+        name
+        for name, value in (there or {}).items()
+        if rank
+        and name not in ("seeds", "data")
+        and given.get(name, value) != value
+    )
+    if changed:
+        raise SearchError(
+            "A trial is trained again as the search trained it. There, "
+            + ", ".join(f"{name} is {there[name]!r}" for name in changed)
+            + ". Leave them away."
+        )
 
 
 def main(stem: str, arguments: Sequence[str] | None = None) -> None:

@@ -9,21 +9,26 @@ from collections.abc import Sequence
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def choose_backend(arguments: Sequence[str]) -> None:
+def choose_backend(arguments: Sequence[str], stem: str) -> None:
     """Set `KERAS_BACKEND` from the command line of a search.
 
     `--backend` comes first, then the variable as it is, then the backend of
-    the search that is in `--directory`, then Keras' own choice.
+    the search in `--directory` that is resumed or retrained, then Keras' own
+    choice.
 
     Args:
         arguments: The command line, without the program.
+        stem: Whose it is, for the default of `--directory`.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--backend")
-    parser.add_argument("--directory")
+    parser.add_argument("--directory", default=f"results/tuning/{stem}")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--retrain", nargs="?", const="1")
     found, _ = parser.parse_known_args(arguments)
     backend = found.backend
-    if backend is None and "KERAS_BACKEND" not in os.environ:
+    used = found.resume or found.retrain
+    if backend is None and used and "KERAS_BACKEND" not in os.environ:
         backend = _backend_of(found.directory)
     if backend in BACKENDS:  # Another one is refused where all arguments are.
         os.environ["KERAS_BACKEND"] = backend
@@ -33,9 +38,7 @@ def choose_backend(arguments: Sequence[str]) -> None:
         import torch  # noqa: F401
 
 
-def _backend_of(directory: str | None) -> str | None:
-    if directory is None:
-        return None
+def _backend_of(directory: str) -> str | None:
     try:
         text = (pathlib.Path(directory) / "settings.json").read_text()
         return str(json.loads(text)["backend"])

@@ -9,20 +9,28 @@ as of keras-tuner 1.4.8:
 - a trial that was begun but not noted is forgotten, and chosen again;
 - a trial that is run again begins without the metrics of its first run;
 - the state is saved once more when a trial is no longer noted as running;
-- a grid goes on after a resume, and Bayesian draws depend on how many trials
-  there are, not on how often the search was resumed.
+- a trial that a worker ends after its chief was begun again counts once;
+- a chief that cannot write ends, and its workers do not wait for ever;
+- a grid goes on after a resume, and keeps more than two workers busy;
+- Bayesian draws depend on how many trials there are, not on how often the
+  search was resumed.
 """
 
+import contextlib
 import json
+import os
 import pathlib
+import sys
 import warnings
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras_tuner
 import numpy as np
 from keras_tuner.engine import trial as trials
 
+from tuning.directory import SearchError
 from tuning.directory import read_json
 from tuning.directory import write_atomically
 
@@ -40,9 +48,12 @@ class DurableOracle(keras_tuner.Oracle):
 
     Attributes:
         on_end: Called with each trial that has ended, under the oracle's lock.
+        counts_starts: Whether a trial is given up that was begun
+            `MOST_STARTS` times and never ended.
     """
 
     on_end: Callable[[Trial], None] | None = None
+    counts_starts = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Failed trials are recorded, and never the end of a search.
@@ -52,23 +63,45 @@ class DurableOracle(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
-        # A worker that asks while it has a trial was killed, and is back.
-        before = self.ongoing_trials.get(tuner_id)
-        if before is not None and self._killed_too_often(before):
-            self.end_trial(before)
-        trial = super().create_trial(tuner_id)
-        if trial.status == TrialStatus.RUNNING:
-            starts = self._starts.get(trial.trial_id, 0)
-            self._starts[trial.trial_id] = starts + 1
-            self.save()
-        return trial
+        with _ending_the_chief():
+            # A worker that asks while it has a trial was killed, and is back.
+            before = self.ongoing_trials.get(tuner_id)
+            if before is not None and self._killed_too_often(before):
+                self.end_trial(before)
+            trial = super().create_trial(tuner_id)
+            if trial.status == TrialStatus.RUNNING and self.counts_starts:
+                starts = self._starts.get(trial.trial_id, 0)
+                self._starts[trial.trial_id] = starts + 1
+                self.save()
+            return trial
+
+    @keras_tuner.synchronized
+    def update_trial(
+        self, trial_id: str, metrics: dict[str, Any], step: int = 0
+    ) -> Trial:
+        with _ending_the_chief():
+            return super().update_trial(trial_id, metrics, step)
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Trial) -> None:
-        super().end_trial(trial)
-        self.save()
-        if self.on_end is not None:
-            self.on_end(self.trials[trial.trial_id])
+        with _ending_the_chief():
+            # The chief was begun again, and gave the trial to another worker.
+            if trial.trial_id in self.end_order:
+                return
+            if trial.trial_id in self._retry_queue:
+                self._retry_queue.remove(trial.trial_id)
+            super().end_trial(trial)
+            self.save()
+            if self.on_end is not None:
+                self.on_end(self.trials[trial.trial_id])
+
+    def forget_starts(self) -> None:
+        """Do not count the runs of now: they end, but nothing killed them."""
+        for trial in self.ongoing_trials.values():
+            starts = self._starts.get(trial.trial_id, 0)
+            self._starts[trial.trial_id] = max(starts - 1, 0)
+        with contextlib.suppress(SearchError):
+            self.save()
 
     def _killed_too_often(self, trial: Trial) -> bool:
         if self._starts.get(trial.trial_id, 0) < MOST_STARTS:
@@ -152,6 +185,13 @@ class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
 class GridOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
     """All settings, in order. Ranges without steps have ten values each."""
 
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        found = super().populate_space(trial_id)
+        if found["status"] == TrialStatus.RUNNING:
+            # The next one need not wait for this one's end.
+            self._populate_next.append(trial_id)
+        return found
+
     def reload(self) -> None:
         super().reload()
         # Each trial's neighbour in the order is what the oracle looks for.
@@ -171,6 +211,29 @@ class GridOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
         for name in ordered:
             self._ordered_ids.insert(name)
         self._populate_next = list(self.start_order)
+
+
+def is_chief() -> bool:
+    """Return whether KerasTuner's variables say that workers ask this one."""
+    return "KERASTUNER_ORACLE_IP" in os.environ and (
+        "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")
+    )
+
+
+@contextlib.contextmanager
+def _ending_the_chief() -> Iterator[None]:
+    """End a chief that cannot write.
+
+    It is in a thread of its server, whose errors nobody sees, and holds the
+    lock that its main thread waits for.
+    """
+    try:
+        yield
+    except SearchError as error:
+        if is_chief():
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        raise
 
 
 def _save_json(path: Any, state: dict[str, Any]) -> None:

@@ -67,6 +67,8 @@ def run(
     check_positive_integer("cpus_per_trial", cpus_per_trial)
     check_non_negative_number("gpus_per_trial", gpus_per_trial)
     check_non_negative_integer("retries", retries)
+    # Ray's `retries` count. That this process ends says nothing of a trial.
+    tuner.oracle.counts_starts = False
     ray = import_ray(local=address is None)
     with _connected(ray, address):
         room = _room(ray, cpus_per_trial, gpus_per_trial)

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
+import keras_tuner
 import numpy as np
 
 from keras_seqattn.markdown import markdown_table
@@ -45,7 +47,7 @@ def retrain(
         model of the best seed to `retrain_<rank>.keras`.
 
     Raises:
-        SearchError: There are fewer completed trials.
+        SearchError: There are fewer completed trials, or fewer folds.
     """
     directory = pathlib.Path(settings.directory)
     default = dataclasses.replace(settings, space=DEFAULTS_SPACE)
@@ -57,24 +59,35 @@ def retrain(
             f"trial {trial.trial_id}": (settings, searched_values(trial)),
             **points,
         }
-    rows, found = [], {}
+    try:
+        # Now, and not after the trainings of other folds.
+        probe = make_hypermodel(default, max(folds))
+        probe.validation(probe.configuration(keras_tuner.HyperParameters()))
+    except ValueError as error:
+        raise SearchError(str(error)) from error
+    metric = probe.objective.name
+    rows: list[list[str]] = []
+    found: dict[str, Any] = {}
     for name, (point, values) in points.items():
-        by_fold = []
-        for fold in folds:
-            hypermodel = make_hypermodel(point, fold)
-            outcome = run_executions(
-                hypermodel,
-                values,
-                settings.seeds,
-                title=f"{name}, fold {fold}, ",
-                verbose=verbose,
-            )
-            by_fold.append(outcome)
-            if len(by_fold) == 1 and name == next(iter(points)):
-                write_atomically(
-                    directory / f"retrain_{rank}.keras", outcome.model
+        try:
+            by_fold = [
+                run_executions(
+                    make_hypermodel(point, fold),
+                    values,
+                    settings.seeds,
+                    title=f"{name}, fold {fold}, ",
+                    verbose=verbose,
                 )
-        metric = hypermodel.objective.name
+                for fold in folds
+            ]
+        except keras_tuner.errors.FailedTrialError as error:
+            rows.append([name, f"failed: {error}", "", "", ""])
+            found[name] = {"values": values, "error": str(error)}
+            continue
+        if name == next(iter(points)):
+            write_atomically(
+                directory / f"retrain_{rank}.keras", by_fold[0].model
+            )
         scores = np.array(
             [
                 [x["metrics"][metric] for x in outcome.executions]

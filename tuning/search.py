@@ -225,6 +225,10 @@ def search(
     with claimed(settings, resume):
         tuner = make_tuner(settings, verbose)
         tuner.save()
-        EXECUTORS[executor](tuner, **options)
+        try:
+            EXECUTORS[executor](tuner, **options)
+        except (KeyboardInterrupt, keras_tuner.errors.FatalError):
+            tuner.oracle.forget_starts()
+            raise
         Results(settings, tuner.oracle, tuner.hypermodel, verbose).finish()
     return tuner

@@ -137,7 +137,7 @@ def searched_training(
         "warmup": hp.Choice("warmup", [0.0, 0.05, 0.1]),
         "weight_decay": hp.Float("weight_decay", 1e-4, 1e-1, sampling="log"),
         "batch_size": hp.Choice("batch_size", batch_sizes),
-        "ema_momentum": 0.99 if averaged else None,
+        "ema_momentum": "epoch" if averaged else None,
     }
 
 

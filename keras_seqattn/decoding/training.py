@@ -1,6 +1,7 @@
 """One decoder a seed, on one compiled model."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -34,10 +35,11 @@ class DecoderTrainer:
         validation = self.data.windows("validation", timesteps)
 
         steps = -(-len(x) // self.batch_size)
+        build = functools.partial(
+            self.build, timesteps, x.shape[2], y.shape[1], pooling=pooling
+        )
         seeded = SeededModel(
-            lambda: self.build(
-                timesteps, x.shape[2], y.shape[1], pooling=pooling
-            ),
+            build,
             keras.optimizers.Adam(
                 keras.optimizers.schedules.CosineDecay(
                     self.learning_rate, steps * self.epochs
@@ -70,7 +72,7 @@ class DecoderTrainer:
             weights.append(seeded.model.get_weights())
             losses.append(min(history["val_loss"]))
         return TrainedDecoders(
-            self.data, seeded.model, timesteps, weights, losses
+            self.data, build, seeded.model, timesteps, weights, losses
         )
 
 
@@ -79,6 +81,7 @@ class TrainedDecoders:
     """One compiled model with the weights of every seed."""
 
     data: DecodingData
+    build: Callable[[], keras.Model]
     model: keras.Model
     timesteps: int
     weights: list[list[np.ndarray]]
@@ -96,8 +99,10 @@ class TrainedDecoders:
         return self._predict_all(attention_scores_model(self.model), x)
 
     def best_model(self) -> keras.Model:
-        self.model.set_weights(self.weights[int(np.argmin(self.losses))])
-        return self.model
+        """Return the best seed's model, without its optimizer."""
+        model = self.build()
+        model.set_weights(self.weights[int(np.argmin(self.losses))])
+        return model
 
     def _predict_all(
         self, model: keras.Model, x: np.ndarray

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import keras
+import keras_tuner
 import pytest
 
 from tests.tuning.test_search import make_settings
@@ -76,6 +77,14 @@ def test_refusals_are_one_line(searched, tmp_path):
             "error: There are 2 completed trials",
         ),
         (["--max-trials", "0"], "error: `max_trials` must be a positive"),
+        (
+            ["--directory", folder, "--retrain", "--epochs", "7"],
+            "error: .* There, epochs is 1. Leave them away",
+        ),
+        (
+            ["--directory", folder, "--retrain", "--folds", "0", "9"],
+            "error: `fold` must be one of",
+        ),
     ):
         with pytest.raises(SystemExit, match=message):
             main(STEM, arguments)
@@ -127,6 +136,37 @@ def test_retraining_is_the_search_from_other_seeds(searched, capsys):
     assert keras.saving.load_model(f"{folder}/retrain_2.keras").count_params()
 
 
+def test_retraining_takes_other_seeds_and_the_searchs_backend(
+    searched, tmp_path
+):
+    arguments = ["--directory", searched.settings.directory, "--retrain"]
+    settings, _ = read_arguments(STEM, arguments)
+    assert searched.settings.seeds == (0, 1) and settings.seeds == (2, 3, 4)
+    assert settings.backend == searched.settings.backend
+    others = {"tensorflow", "jax", "torch"} - {settings.backend}
+    there = {**settings.to_dict(), "backend": min(others)}
+    (tmp_path / "settings.json").write_text(json.dumps(there))
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials/oracle.json").write_text("{}")
+    with pytest.raises(SearchError, match=f"is of {min(others)}"):
+        read_arguments(STEM, ["--directory", str(tmp_path), "--retrain"])
+
+
+def test_a_retraining_in_nan_leaves_the_others(searched, monkeypatch, capsys):
+    def run(hypermodel, *arguments, **options):
+        if hypermodel.space != "defaults":
+            raise keras_tuner.errors.FailedTrialError("NaN in epoch 1.")
+        return run_executions(hypermodel, *arguments, **options)
+
+    monkeypatch.setattr("tuning.retrain.run_executions", run)
+    folder = searched.settings.directory
+    arguments = ["--directory", folder, "--retrain", "1", "--seeds", "5"]
+    main(STEM, [*arguments, "--verbose", "0"])
+    table = capsys.readouterr().out
+    assert "failed: NaN in epoch 1." in table
+    assert table.count("| defaults | ") == 1
+
+
 def test_the_defaults_alone_need_no_search(tmp_path, capsys):
     main(
         STEM,
@@ -141,7 +181,7 @@ def test_the_backend_is_chosen_early(tmp_path, monkeypatch):
         monkeypatch.delenv("KERAS_BACKEND", raising=False)
         if variable:
             monkeypatch.setenv("KERAS_BACKEND", variable)
-        choose_backend(arguments)
+        choose_backend(arguments, "neural_decoder")
         return os.environ.get("KERAS_BACKEND")
 
     there = ("--directory", str(tmp_path), "--resume")
@@ -152,6 +192,13 @@ def test_the_backend_is_chosen_early(tmp_path, monkeypatch):
     (tmp_path / "settings.json").write_text('{"backend": "jax"}')
     assert chosen(*there) == "jax"
     assert chosen(*there, variable="tensorflow") == "tensorflow"
+    assert chosen(*there[:2]) is None  # A new search, which is refused.
+    usual = tmp_path / "results/tuning/neural_decoder"
+    usual.mkdir(parents=True)
+    (usual / "settings.json").write_text('{"backend": "torch"}')
+    monkeypatch.chdir(tmp_path)
+    assert chosen("--retrain", "--seeds", "1", "2") == "torch"
+    assert chosen("--resume") == "torch" and chosen() is None
     assert chosen("--backend", "mxnet") is None
 
 

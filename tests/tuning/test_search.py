@@ -297,5 +297,6 @@ def test_ten_kills_change_no_trial(tmp_path):
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(found["moments"]) == 10
     assert found["finished"] == sorted(found["finished"])
+    assert found["finished"][-1] > 0, found
     assert found["trials"] == 6
     assert set(found["same"].values()) == {True}, found

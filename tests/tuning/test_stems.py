@@ -15,6 +15,7 @@ from tuning import burst_prop_network
 from tuning import memory_network
 from tuning import neural_decoder
 from tuning.command_line import main
+from tuning.directory import SearchError
 from tuning.oracles import make_oracle
 from tuning.settings import DEFAULTS_SPACE
 from tuning.settings import STEMS
@@ -183,6 +184,23 @@ def test_no_subject_trains_and_validates(data):
         x = hypermodel.batches(hypermodel.configuration(hp), 0).x
         np.testing.assert_array_equal(x, hypermodel.windows.x[train])
     assert found == set(range(6))
+
+
+def test_a_fold_that_is_not_there(tmp_path):
+    np.savez(
+        tmp_path / "three.npz",
+        x=np.random.default_rng(0).normal(size=(30, 16, 3)),
+        y=np.arange(30) % 2,
+        subject=np.arange(30) // 10,
+        classes=["REST", "WALK"],
+        channels=["x", "y", "z"],
+        fs=50,
+    )
+    folder = str(tmp_path / "three.npz")
+    with pytest.raises(
+        SearchError, match=r"3 subjects, .* 0 \.\. 2\. Received"
+    ):
+        _ = activity_classifier.ActivityHyperModel(data=folder, fold=3).parts
 
 
 def test_the_training_part_alone_is_read(monkeypatch):
