@@ -80,9 +80,10 @@ def main(directory, tuner):
     reference = finished(whole)
     moments, done, before = [], [], {}
     dice = random.Random()  # noqa: S311
-    for _ in range(KILLS):
+    # Kills before the first trial's end alone would show nothing.
+    while len(moments) < KILLS or (not done[-1] and len(moments) < 3 * KILLS):
         child = start(killed, tuner)
-        moments.append(dice.uniform(0, longest / 3))
+        moments.append(dice.uniform(0, longest / 2))
         time.sleep(moments[-1])
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)

@@ -68,6 +68,12 @@ class SmallHyperModel(StemHyperModel):
         "defaults": defaults,
     }
 
+    def build(self, hp):
+        model = super().build(hp)
+        # Two steps are not worth XLA's seconds.
+        model.run_eagerly = keras.backend.backend() == "tensorflow"
+        return model
+
     def build_model(self, configuration):
         fault = configuration.model.get("fault", "none")
         if fault == "raise":

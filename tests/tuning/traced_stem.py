@@ -36,6 +36,12 @@ class TracedHyperModel(StemHyperModel):
     objective = keras_tuner.Objective("val_mse", "min")
     spaces = {"modern": numbers, "defaults": numbers}  # noqa: RUF012
 
+    def build(self, hp):
+        model = super().build(hp)
+        # Two steps are not worth XLA's seconds.
+        model.run_eagerly = keras.backend.backend() == "tensorflow"
+        return model
+
     def build_model(self, configuration):
         self.number = configuration.model["number"]
         inputs = keras.Input((3,))
