@@ -11,6 +11,7 @@ from keras_seqattn.decoding import Score
 from keras_seqattn.decoding import decode_recording
 from keras_seqattn.decoding.training import DecoderTrainer
 from keras_seqattn.decoding.training import TrainedDecoders
+from keras_seqattn.model_parts import find_layers
 from keras_seqattn.weight_averages import average_callbacks
 from keras_seqattn.windows import take_windows
 from tests.backend import to_numpy
@@ -173,7 +174,7 @@ def test_the_decoder_is_the_best_on_validation(report):
         found.r2, abs=1e-4
     )
     # A file of it holds no optimizer.
-    layers = report.decoder._flatten_layers()
+    layers = find_layers(report.decoder)
     assert not any(getattr(layer, "compiled", False) for layer in layers)
 
 

@@ -13,12 +13,14 @@ from keras_seqattn.argument_checks import check_positive_integer
 from tuning.directory import SearchError
 from tuning.directory import read_settings
 from tuning.early_backend import BACKENDS
+from tuning.early_backend import default_directory
 from tuning.retrain import retrain
+from tuning.role import is_worker
 from tuning.search import EXECUTORS
-from tuning.search import is_worker
 from tuning.search import search
 from tuning.settings import TUNERS
 from tuning.settings import Settings
+from tuning.settings import other_seeds
 from tuning.settings import stem_class
 from tuning.settings import stem_module
 
@@ -50,7 +52,7 @@ def make_parser(stem: str) -> argparse.ArgumentParser:
     add("--epochs", type=int, help="the most; default: the space's")
     add(
         "--directory",
-        default=f"results/tuning/{stem}",
+        default=default_directory(stem),
         help="default: %(default)s",
     )
     add("--backend", choices=BACKENDS, help="default: Keras' own choice")
@@ -128,9 +130,7 @@ def read_arguments(
     }
     if again:
         _check_retraining(found.retrain, there, given)
-        # Seeds that had no say in the search.
-        first = max(settings.get("seeds", (0,))) + 1
-        settings["seeds"] = (first, first + 1, first + 2)
+        settings["seeds"] = other_seeds(settings.get("seeds", (0,)))
     names = {field.name for field in dataclasses.fields(Settings)}
     settings |= {name: given[name] for name in names & given.keys()}
     executions = given.get("executions_per_trial")

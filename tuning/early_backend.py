@@ -9,6 +9,11 @@ from collections.abc import Sequence
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
+def default_directory(stem: str) -> str:
+    """Return where a search is that names no `--directory`."""
+    return f"results/tuning/{stem}"
+
+
 def choose_backend(arguments: Sequence[str], stem: str) -> None:
     """Set `KERAS_BACKEND` from the command line of a search.
 
@@ -22,7 +27,7 @@ def choose_backend(arguments: Sequence[str], stem: str) -> None:
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--backend")
-    parser.add_argument("--directory", default=f"results/tuning/{stem}")
+    parser.add_argument("--directory", default=default_directory(stem))
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--retrain", nargs="?", const="1")
     found, _ = parser.parse_known_args(arguments)

@@ -33,6 +33,7 @@ from keras_tuner.engine import trial as trials
 from tuning.directory import SearchError
 from tuning.directory import read_json
 from tuning.directory import write_atomically
+from tuning.role import is_chief
 
 # A trial in which the process died this often is given up: it may be what
 # kills it, as one that needs more memory than there is.
@@ -41,6 +42,22 @@ MOST_STARTS = 5
 Trial = trials.Trial
 TrialStatus = trials.TrialStatus
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+
+
+@contextlib.contextmanager
+def _ending_the_chief() -> Iterator[None]:
+    """End a chief that cannot write.
+
+    It is in a thread of its server, whose errors nobody sees, and holds the
+    lock that its main thread waits for.
+    """
+    try:
+        yield
+    except SearchError as error:
+        if is_chief():
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        raise
 
 
 class DurableOracle(keras_tuner.Oracle):
@@ -62,38 +79,38 @@ class DurableOracle(keras_tuner.Oracle):
         self._starts: dict[str, int] = {}
 
     @keras_tuner.synchronized
+    @_ending_the_chief()
     def create_trial(self, tuner_id: str) -> Trial:
-        with _ending_the_chief():
-            # A worker that asks while it has a trial was killed, and is back.
-            before = self.ongoing_trials.get(tuner_id)
-            if before is not None and self._killed_too_often(before):
-                self.end_trial(before)
-            trial = super().create_trial(tuner_id)
-            if trial.status == TrialStatus.RUNNING and self.counts_starts:
-                starts = self._starts.get(trial.trial_id, 0)
-                self._starts[trial.trial_id] = starts + 1
-                self.save()
-            return trial
+        # A worker that asks while it has a trial was killed, and is back.
+        before = self.ongoing_trials.get(tuner_id)
+        if before is not None and self._killed_too_often(before):
+            self.end_trial(before)
+        trial = super().create_trial(tuner_id)
+        if trial.status == TrialStatus.RUNNING and self.counts_starts:
+            starts = self._starts.get(trial.trial_id, 0)
+            self._starts[trial.trial_id] = starts + 1
+            self.save()
+        return trial
 
     @keras_tuner.synchronized
+    @_ending_the_chief()
     def update_trial(
         self, trial_id: str, metrics: dict[str, Any], step: int = 0
     ) -> Trial:
-        with _ending_the_chief():
-            return super().update_trial(trial_id, metrics, step)
+        return super().update_trial(trial_id, metrics, step)
 
     @keras_tuner.synchronized
+    @_ending_the_chief()
     def end_trial(self, trial: Trial) -> None:
-        with _ending_the_chief():
-            # The chief was begun again, and gave the trial to another worker.
-            if trial.trial_id in self.end_order:
-                return
-            if trial.trial_id in self._retry_queue:
-                self._retry_queue.remove(trial.trial_id)
-            super().end_trial(trial)
-            self.save()
-            if self.on_end is not None:
-                self.on_end(self.trials[trial.trial_id])
+        # The chief was begun again, and gave the trial to another worker.
+        if trial.trial_id in self.end_order:
+            return
+        if trial.trial_id in self._retry_queue:
+            self._retry_queue.remove(trial.trial_id)
+        super().end_trial(trial)
+        self.save()
+        if self.on_end is not None:
+            self.on_end(self.trials[trial.trial_id])
 
     def forget_starts(self) -> None:
         """Do not count the runs of now: they end, but nothing killed them."""
@@ -211,29 +228,6 @@ class GridOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
         for name in ordered:
             self._ordered_ids.insert(name)
         self._populate_next = list(self.start_order)
-
-
-def is_chief() -> bool:
-    """Return whether KerasTuner's variables say that workers ask this one."""
-    return "KERASTUNER_ORACLE_IP" in os.environ and (
-        "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")
-    )
-
-
-@contextlib.contextmanager
-def _ending_the_chief() -> Iterator[None]:
-    """End a chief that cannot write.
-
-    It is in a thread of its server, whose errors nobody sees, and holds the
-    lock that its main thread waits for.
-    """
-    try:
-        yield
-    except SearchError as error:
-        if is_chief():
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
-        raise
 
 
 def _save_json(path: Any, state: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from tuning.oracles import DurableOracle
 from tuning.oracles import Trial
 from tuning.oracles import TrialStatus
 from tuning.settings import Settings
+from tuning.settings import other_seeds
 from tuning.settings import stem_module
 
 
@@ -241,11 +242,11 @@ def searched_values(trial: Trial) -> dict[str, Any]:
 
 def retrain_command(settings: Settings, rank: int = 1) -> str:
     """Return the command that trains a trial again from other seeds."""
-    first = max(settings.seeds) + 1
+    seeds = " ".join(map(str, other_seeds(settings.seeds)))
     return (
         f"python -m {stem_module(settings.stem)} "
         f"--directory {settings.directory} "
-        f"--retrain {rank} --seeds {first} {first + 1} {first + 2}"
+        f"--retrain {rank} --seeds {seeds}"
     )
 
 

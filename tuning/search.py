@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import pathlib
 import traceback
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from tuning.hypermodel import StemHyperModel
 from tuning.oracles import Trial
 from tuning.oracles import make_oracle
 from tuning.results import Results
+from tuning.role import is_worker
 from tuning.settings import Settings
 from tuning.settings import stem_class
 
@@ -136,17 +136,6 @@ class SearchTuner(keras_tuner.Tuner):
     def reload(self) -> None:
         if not is_worker():
             self.oracle.reload()
-
-
-def is_worker() -> bool:
-    """Return whether KerasTuner's variables say that the oracle is elsewhere.
-
-    See KerasTuner's guide to distributed tuning: `KERASTUNER_ORACLE_IP` is
-    set, and `KERASTUNER_TUNER_ID` names no chief.
-    """
-    return "KERASTUNER_ORACLE_IP" in os.environ and (
-        "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
-    )
 
 
 def make_tuner(settings: Settings, verbose: int = 1) -> SearchTuner:

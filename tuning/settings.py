@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 from keras_seqattn.argument_checks import check_choice
@@ -78,6 +79,12 @@ class Settings:
         settings = dataclasses.asdict(self)
         del settings["directory"]
         return {**settings, "seeds": list(self.seeds)}
+
+
+def other_seeds(seeds: Sequence[int]) -> tuple[int, int, int]:
+    """Return three seeds that had no say in a search of these."""
+    first = max(seeds) + 1
+    return first, first + 1, first + 2
 
 
 def stem_module(stem: str) -> str:

@@ -7,9 +7,9 @@ import keras_tuner
 import numpy as np
 
 from keras_seqattn.batches import WindowBatches
+from tests.tuning.quick_hypermodel import QuickHyperModel
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
-from tuning.hypermodel import StemHyperModel
 from tuning.training import Training
 
 RANDOM = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def defaults(hp):
     )
 
 
-class SmallHyperModel(StemHyperModel):
+class SmallHyperModel(QuickHyperModel):
     objective = keras_tuner.Objective("val_mse", "min")
     folds = 2
     spaces: ClassVar[dict[str, Space]] = {
@@ -67,12 +67,6 @@ class SmallHyperModel(StemHyperModel):
         "only_faults": only_faults,
         "defaults": defaults,
     }
-
-    def build(self, hp):
-        model = super().build(hp)
-        # Two steps are not worth XLA's seconds.
-        model.run_eagerly = keras.backend.backend() == "tensorflow"
-        return model
 
     def build_model(self, configuration):
         fault = configuration.model.get("fault", "none")

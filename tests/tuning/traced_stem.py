@@ -16,8 +16,8 @@ import keras_tuner
 import numpy as np
 
 from keras_seqattn.batches import WindowBatches
+from tests.tuning.quick_hypermodel import QuickHyperModel
 from tuning.hypermodel import Configuration
-from tuning.hypermodel import StemHyperModel
 from tuning.training import Training
 
 KILLED, RAISES = 1, 3
@@ -32,15 +32,9 @@ def numbers(hp):
     )
 
 
-class TracedHyperModel(StemHyperModel):
+class TracedHyperModel(QuickHyperModel):
     objective = keras_tuner.Objective("val_mse", "min")
     spaces = {"modern": numbers, "defaults": numbers}  # noqa: RUF012
-
-    def build(self, hp):
-        model = super().build(hp)
-        # Two steps are not worth XLA's seconds.
-        model.run_eagerly = keras.backend.backend() == "tensorflow"
-        return model
 
     def build_model(self, configuration):
         self.number = configuration.model["number"]
