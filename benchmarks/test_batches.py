@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from benchmarks.timing import medians_in_turn
-from keras_seqattn.batches import WindowBatches
 from keras_seqattn.models import build_activity_classifier
-from keras_seqattn.windows import Standardizer
+from keras_seqattn.windows.batches import WindowBatches
+from keras_seqattn.windows.standardizer import Standardizer
 
 WINDOWS = 1024
 AIM = 10

@@ -19,9 +19,9 @@ from keras import ops
 
 from benchmarks.timing import forward_and_train_step
 from benchmarks.timing import medians_in_turn
-from keras_seqattn import larnn_sequence as sequence
 from keras_seqattn.layers import LARNN
 from keras_seqattn.layers import LARNNCell
+from keras_seqattn.layers._larnn import sequence as sequence
 
 # Batch, time, features, units, heads, window; rounds.
 CASES = {

@@ -30,7 +30,7 @@ import numpy as np
 import keras_seqattn as ks
 from keras_seqattn import learning_rules
 from keras_seqattn import visualization
-from keras_seqattn.callbacks import BurstPropMonitor
+from keras_seqattn.callbacks.burst_prop_monitor import BurstPropMonitor
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -127,7 +127,7 @@ def torch_losses(devices, epochs, batch_size):
 def torch_process(rank, devices, epochs, batch_size, folder):
     import torch
 
-    from keras_seqattn.data_parallel import TorchDataParallel
+    from keras_seqattn.callbacks.torch_data_parallel import TorchDataParallel
 
     torch.set_num_threads(1)
     torch.distributed.init_process_group(

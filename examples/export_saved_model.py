@@ -21,9 +21,9 @@ import keras
 import numpy as np
 
 import keras_seqattn as ks
+from keras_seqattn._training.markdown import markdown_table
 from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import Score
-from keras_seqattn.markdown import markdown_table
 
 Serve = Callable[[np.ndarray], np.ndarray]
 

@@ -86,7 +86,7 @@ def main() -> None:
             for name in ("area", "bin_ms", "effector", "alignment")
             if getattr(arguments, name) is not None
         }
-        recording = ks.load_recording(
+        recording = ks.decoding.load_recording(
             arguments.data, arguments.target, **options
         )
     else:
@@ -165,7 +165,7 @@ def main() -> None:
 
 def draw(
     report: decoding.DecodingReport,
-    recording: ks.Recording,
+    recording: ks.decoding.Recording,
     path: pathlib.Path,
 ) -> None:
     matplotlib.use("Agg")

@@ -24,12 +24,12 @@ import matplotlib
 import numpy as np
 
 import keras_seqattn as ks
+from keras_seqattn._training.markdown import markdown_table
 from keras_seqattn.decoding.score import Score
-from keras_seqattn.markdown import markdown_table
 from keras_seqattn.streaming import StreamingSession
-from keras_seqattn.windows import Standardizer
-from keras_seqattn.windows import take_windows
-from keras_seqattn.windows import window_ends
+from keras_seqattn.windows.cutting import take_windows
+from keras_seqattn.windows.cutting import window_ends
+from keras_seqattn.windows.standardizer import Standardizer
 
 CHUNK = 100  # Bins of a training sequence of the decoder that runs on.
 
@@ -138,7 +138,7 @@ def main() -> None:
 
 
 def train_running(
-    recording: ks.Recording, cut: int, arguments: argparse.Namespace
+    recording: ks.decoding.Recording, cut: int, arguments: argparse.Namespace
 ) -> keras.Model:
     """Train on sequences, with an output at every bin."""
     spikes, velocity = scalers(recording, cut)
@@ -161,7 +161,7 @@ def train_running(
 
 
 def train_windowed(
-    recording: ks.Recording, cut: int, arguments: argparse.Namespace
+    recording: ks.decoding.Recording, cut: int, arguments: argparse.Namespace
 ) -> keras.Model:
     """Train on windows, with an output for each."""
     spikes, velocity = scalers(recording, cut)
@@ -185,7 +185,7 @@ def train_windowed(
 
 
 def scalers(
-    recording: ks.Recording, cut: int
+    recording: ks.decoding.Recording, cut: int
 ) -> tuple[Standardizer, Standardizer]:
     return (
         Standardizer.fit(np.sqrt(recording.spikes[:cut])),
@@ -242,7 +242,7 @@ def decode_with_restart(
 
 
 def draw(
-    recording: ks.Recording,
+    recording: ks.decoding.Recording,
     movement: np.ndarray,
     traces: dict[str, np.ndarray],
     times: dict[str, np.ndarray],

@@ -91,7 +91,7 @@ def test_public_object_has_a_docstring(node):
 
 
 def test_layers_document_the_whole_contract():
-    for path in sorted(ROOT.glob("keras_seqattn/layers/*.py")):
+    for path in sorted(ROOT.glob("keras_seqattn/layers/[!_]*.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef) and node.name[0] != "_":
                 text = ast.get_docstring(node)

@@ -1,15 +1,17 @@
+import inspect
 import pathlib
 import subprocess
 import sys
 import zipfile
 
 import keras
+import pytest
 
 import keras_seqattn as ks
 from keras_seqattn.datasets.loading import NAMES
-from keras_seqattn.learning_rules import methods
-from keras_seqattn.learning_rules import optimizer
-from keras_seqattn.learning_rules import sequences
+from keras_seqattn.learning_rules.images import methods
+from keras_seqattn.learning_rules.images import optimizer
+from keras_seqattn.learning_rules.sequences import compare as sequences
 from keras_seqattn.streaming import step_layers
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -22,20 +24,27 @@ DESCRIPTIONS = [
 
 
 def test_names():
-    assert {name for name in dir(ks) if not name.startswith("_")} >= {
-        "Recording",
-        "TimestepRecommendation",
-        "TimestepSelection",
+    rooms = {name for name in dir(ks) if not name.startswith("_")}
+    assert rooms == {
         "activations",
+        "activity",
+        "callbacks",
+        "datasets",
+        "decoding",
         "export",
         "layers",
-        "load_recording",
+        "learning_rules",
+        "memory",
         "models",
-        "recommend_timesteps",
-        "select_timesteps",
         "streaming",
         "tasks",
+        "visualization",
+        "windows",
     }
+    for name in rooms:
+        assert inspect.ismodule(getattr(ks, name))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        ks.nothing  # noqa: B018
 
 
 def test_registered_names_are_frozen():
@@ -113,7 +122,6 @@ assert state == (random.getstate(), str(numpy.random.get_state()),
 new = {name.split(".")[0] for name in set(sys.modules) - before}
 print(sorted(new - set(sys.stdlib_module_names)))
 print([name for name in ("tensorflow_datasets", "keras_tuner",
-                         "keras_seqattn.callbacks",
                          "keras_seqattn.datasets",
                          "keras_seqattn.visualization")
        if name in sys.modules])

@@ -20,9 +20,9 @@ from keras_seqattn.activity import RotateAndScale
 from keras_seqattn.activity import Score
 from keras_seqattn.activity import load_activity
 from keras_seqattn.activity import subject_folds
-from keras_seqattn.batches import WindowBatches
 from keras_seqattn.models import build_activity_classifier
-from keras_seqattn.windows import Standardizer
+from keras_seqattn.windows.batches import WindowBatches
+from keras_seqattn.windows.standardizer import Standardizer
 from tuning.directory import SearchError
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space

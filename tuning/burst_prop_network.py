@@ -14,11 +14,11 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_seqattn.batches import WindowBatches
 from keras_seqattn.learning_rules import LabelledImages
 from keras_seqattn.learning_rules import load_digits
 from keras_seqattn.learning_rules import load_mnist
 from keras_seqattn.models import BurstPropNetwork
+from keras_seqattn.windows.batches import WindowBatches
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn._checks import check_positive_integer
 from tuning.directory import SearchError
 from tuning.directory import read_settings
 from tuning.early_backend import BACKENDS

@@ -11,9 +11,9 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.epoch_bar import EpochBar
-from keras_seqattn.weight_averages import average_callbacks
+from keras_seqattn._checks import check_choice
+from keras_seqattn._training.epoch_bar import EpochBar
+from keras_seqattn._training.weight_averages import average_callbacks
 from tuning.training import Training
 from tuning.training import Validation
 

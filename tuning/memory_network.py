@@ -16,7 +16,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
+from keras_seqattn._checks import check_choice
 from keras_seqattn.memory import RECIPES
 from keras_seqattn.memory import FreshBatches
 from keras_seqattn.memory import MemoryRecipe

@@ -14,12 +14,12 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_seqattn.batches import WindowBatches
 from keras_seqattn.decoding import DecodingData
+from keras_seqattn.decoding.sources import load_recording
 from keras_seqattn.models import build_neural_decoder
 from keras_seqattn.models.neural_decoder import FAITHFUL
-from keras_seqattn.recording import load_recording
 from keras_seqattn.tasks import simulated_reaching
+from keras_seqattn.windows.batches import WindowBatches
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel

@@ -17,9 +17,9 @@ from typing import Any
 
 import keras_tuner
 
-from keras_seqattn.argument_checks import check_non_negative_integer
-from keras_seqattn.argument_checks import check_non_negative_number
-from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn._checks import check_non_negative_integer
+from keras_seqattn._checks import check_non_negative_number
+from keras_seqattn._checks import check_positive_integer
 from tuning.data_files import DataFiles
 from tuning.data_files import read_files
 from tuning.data_files import unpacked
@@ -27,10 +27,10 @@ from tuning.directory import SearchError
 from tuning.executions import Outcome
 from tuning.oracles import Trial
 from tuning.oracles import TrialStatus
-from tuning.search import SearchTuner
-from tuning.search import run_values
 from tuning.settings import Settings
 from tuning.threads import thread_environment
+from tuning.tuner import SearchTuner
+from tuning.tuner import run_values
 
 ROOT = pathlib.Path(__file__).parents[1]
 

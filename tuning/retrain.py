@@ -9,18 +9,18 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from keras_seqattn.markdown import markdown_table
-from keras_seqattn.markdown import mean_and_deviation
+from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.markdown import mean_and_deviation
 from tuning.directory import SearchError
 from tuning.directory import write_atomically
 from tuning.executions import run_executions
 from tuning.oracles import Trial
 from tuning.results import ranked
 from tuning.results import searched_values
-from tuning.search import SearchTuner
-from tuning.search import make_hypermodel
 from tuning.settings import DEFAULTS_SPACE
 from tuning.settings import Settings
+from tuning.tuner import SearchTuner
+from tuning.tuner import make_hypermodel
 
 
 def retrain(

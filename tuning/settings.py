@@ -5,10 +5,10 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_non_negative_integer
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_seeds
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_non_negative_integer
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_seeds
 from tuning.early_backend import BACKENDS
 
 STEMS = (

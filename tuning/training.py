@@ -8,9 +8,9 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_seqattn._checks import check_choice
+from keras_seqattn._training.weight_averages import averaging
 from keras_seqattn.activity.training import predict
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.weight_averages import averaging
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adam": keras.optimizers.Adam,

@@ -12,11 +12,15 @@ from keras_seqattn.activity.compare import (
 )
 from keras_seqattn.activity.compare import score_model as score_model
 from keras_seqattn.activity.compare import train_final as train_final
-from keras_seqattn.activity.continuous import load_continuous as load_continuous
+from keras_seqattn.activity.npz_files import load_continuous as load_continuous
 from keras_seqattn.activity.csv_file import load_csv as load_csv
-from keras_seqattn.activity.data import ActivityWindows as ActivityWindows
-from keras_seqattn.activity.data import load_windows as load_windows
-from keras_seqattn.activity.data import subject_folds as subject_folds
+from keras_seqattn.windows.activity_windows import (
+    ActivityWindows as ActivityWindows,
+)
+from keras_seqattn.activity.npz_files import load_windows as load_windows
+from keras_seqattn.windows.activity_windows import (
+    subject_folds as subject_folds,
+)
 from keras_seqattn.activity.report import ActivityReport as ActivityReport
 from keras_seqattn.activity.report import FoldResult as FoldResult
 from keras_seqattn.activity.score import Score as Score

@@ -6,7 +6,7 @@ function here makes one that `Recipe(augment=...)` takes.
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn._checks import check_positive_number
 
 
 class RotateAndScale:

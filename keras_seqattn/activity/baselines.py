@@ -5,10 +5,10 @@ import warnings
 
 import numpy as np
 
-from keras_seqattn.activity.data import ActivityWindows
+from keras_seqattn._checks import check_choice
 from keras_seqattn.activity.score import Score
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.windows import Standardizer
+from keras_seqattn.windows.activity_windows import ActivityWindows
+from keras_seqattn.windows.standardizer import Standardizer
 
 PENALTY = {"samples": 100.0, "statistics": 1.0}
 

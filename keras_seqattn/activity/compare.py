@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_seeds
 from keras_seqattn.activity.baselines import logistic_baseline
 from keras_seqattn.activity.baselines import majority_baseline
-from keras_seqattn.activity.data import ActivityWindows
-from keras_seqattn.activity.data import subject_folds
 from keras_seqattn.activity.report import ActivityReport
 from keras_seqattn.activity.report import FoldResult
 from keras_seqattn.activity.score import Score
 from keras_seqattn.activity.training import ActivityTrainer
 from keras_seqattn.activity.training import Recipe
 from keras_seqattn.activity.training import predict
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_seeds
+from keras_seqattn.windows.activity_windows import ActivityWindows
+from keras_seqattn.windows.activity_windows import subject_folds
 
 
 def classify_recordings(

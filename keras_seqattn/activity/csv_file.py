@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 
-from keras_seqattn.activity.continuous import cut_recordings
-from keras_seqattn.activity.data import ActivityWindows
-from keras_seqattn.tables import column_numbers
-from keras_seqattn.tables import read_columns
+from keras_seqattn._files.tables import column_numbers
+from keras_seqattn._files.tables import read_columns
+from keras_seqattn.windows.activity_windows import ActivityWindows
+from keras_seqattn.windows.activity_windows import cut_recordings
 
 NEEDED = ("time", "subject", "label")
 # Of this many median steps, samples are missing.

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.markdown import mean_and_deviation
 from keras_seqattn.activity.score import Score
-from keras_seqattn.markdown import markdown_table
-from keras_seqattn.markdown import mean_and_deviation
 
 BEST_TITLES = {
     True: "epoch chosen on validation subjects",

@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 
 from keras_seqattn.activity.array_pickle import read_dictionary
-from keras_seqattn.activity.continuous import cut_recordings
-from keras_seqattn.activity.data import ActivityWindows
-from keras_seqattn.activity.data import check_keys
+from keras_seqattn.activity.npz_files import check_keys
+from keras_seqattn.windows.activity_windows import ActivityWindows
+from keras_seqattn.windows.activity_windows import cut_recordings
 
 RATE = 50
 NAMES = {

@@ -5,12 +5,12 @@ import zipfile
 
 import numpy as np
 
-from keras_seqattn.activity.continuous import load_continuous
+from keras_seqattn._files.file_tree import FileTree
 from keras_seqattn.activity.csv_file import load_csv
-from keras_seqattn.activity.data import ActivityWindows
-from keras_seqattn.activity.data import load_windows
+from keras_seqattn.activity.npz_files import load_continuous
+from keras_seqattn.activity.npz_files import load_windows
 from keras_seqattn.activity.seglearn_watch import load_seglearn_watch
-from keras_seqattn.file_tree import FileTree
+from keras_seqattn.windows.activity_windows import ActivityWindows
 
 
 def load_activity(

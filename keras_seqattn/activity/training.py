@@ -8,18 +8,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seqattn.activity.data import ActivityWindows
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_rate
+from keras_seqattn._training.seeded_model import SeededModel
+from keras_seqattn._training.weight_averages import average_callbacks
+from keras_seqattn._training.weight_averages import averaging
+from keras_seqattn._training.weight_averages import check_momentum
 from keras_seqattn.activity.score import Score
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
-from keras_seqattn.argument_checks import check_rate
-from keras_seqattn.batches import Augment
-from keras_seqattn.batches import WindowBatches
-from keras_seqattn.seeded_model import SeededModel
-from keras_seqattn.weight_averages import average_callbacks
-from keras_seqattn.weight_averages import averaging
-from keras_seqattn.weight_averages import check_momentum
-from keras_seqattn.windows import Standardizer
+from keras_seqattn.windows.activity_windows import ActivityWindows
+from keras_seqattn.windows.batches import Augment
+from keras_seqattn.windows.batches import WindowBatches
+from keras_seqattn.windows.standardizer import Standardizer
 
 # One shape of batch, one compilation, whatever the number of windows.
 PREDICT_BATCH = 256

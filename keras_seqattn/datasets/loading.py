@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
+from keras_seqattn._checks import check_choice
 from keras_seqattn.datasets.licences import say_licence
 
 NAMES = (

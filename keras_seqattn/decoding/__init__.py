@@ -7,4 +7,18 @@ from keras_seqattn.decoding.latency import Latency as Latency
 from keras_seqattn.decoding.latency import measure_latency as measure_latency
 from keras_seqattn.decoding.report import DecodingReport as DecodingReport
 from keras_seqattn.decoding.score import Score as Score
-from keras_seqattn.decoding.search import decode_recording as decode_recording
+from keras_seqattn.decoding.compare import decode_recording as decode_recording
+from keras_seqattn.decoding.sources import load_recording as load_recording
+from keras_seqattn.decoding.timestep_selection import (
+    TimestepRecommendation as TimestepRecommendation,
+)
+from keras_seqattn.decoding.timestep_selection import (
+    TimestepSelection as TimestepSelection,
+)
+from keras_seqattn.decoding.timestep_selection import (
+    recommend_timesteps as recommend_timesteps,
+)
+from keras_seqattn.decoding.timestep_selection import (
+    select_timesteps as select_timesteps,
+)
+from keras_seqattn.windows.recording import Recording as Recording

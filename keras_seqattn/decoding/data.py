@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
+from keras_seqattn._checks import check_choice
 from keras_seqattn.decoding.score import Score
-from keras_seqattn.recording import Recording
-from keras_seqattn.windows import Standardizer
-from keras_seqattn.windows import chronological_split
-from keras_seqattn.windows import take_windows
-from keras_seqattn.windows import window_ends
+from keras_seqattn.windows.cutting import chronological_split
+from keras_seqattn.windows.cutting import take_windows
+from keras_seqattn.windows.cutting import window_ends
+from keras_seqattn.windows.recording import Recording
+from keras_seqattn.windows.standardizer import Standardizer
 
 PARTS = ("train", "validation", "test")
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from keras_seqattn._training.seeded_model import SeededModel
+from keras_seqattn._training.weight_averages import average_callbacks
+from keras_seqattn._training.weight_averages import averaging
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.report import POOLING_TITLES
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.models.neural_decoder import attention_scores_model
-from keras_seqattn.seeded_model import SeededModel
-from keras_seqattn.weight_averages import average_callbacks
-from keras_seqattn.weight_averages import averaging
 
 
 @dataclasses.dataclass(frozen=True)

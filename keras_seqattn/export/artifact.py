@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn._checks import check_positive_number
 from keras_seqattn.export.bridge import named_model
 from keras_seqattn.export.bridge import write
 from keras_seqattn.export.named_model import NamedModel

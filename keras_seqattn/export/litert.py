@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing

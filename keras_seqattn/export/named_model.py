@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_seqattn.model_parts import name_of
+from keras_seqattn._keras_internals import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 
 

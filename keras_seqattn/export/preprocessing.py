@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
 from keras_seqattn.version import __version__
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._keras_internals import find_layers
 from keras_seqattn.export.named_model import NamedModel
-from keras_seqattn.model_parts import find_layers
 
 # What is tried: batch, steps beyond the longest window of a layer, whether
 # numbers have both signs, and whether some steps are missing. An artifact

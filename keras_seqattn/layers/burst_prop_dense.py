@@ -5,10 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
-from keras_seqattn.own_initializer import own_initializer
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn.layers._initializers import own_initializer
 
 FEEDBACKS = ("random", "tied", "kolen_pollack")
 

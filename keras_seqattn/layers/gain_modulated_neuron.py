@@ -9,14 +9,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.layers.neuronwise_cell import _NeuronwiseCell
-from keras_seqattn.masked_order import MaskedOrder
-from keras_seqattn.masked_order import last_rows
-from keras_seqattn.modulation import Modulation
-from keras_seqattn.own_initializer import stacked_initializer
-from keras_seqattn.recurrent_layer import RecurrentLayer
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn.layers._initializers import stacked_initializer
+from keras_seqattn.layers._masked_order import MaskedOrder
+from keras_seqattn.layers._masked_order import last_rows
+from keras_seqattn.layers._modulation import Modulation
+from keras_seqattn.layers._neuronwise_cell import _NeuronwiseCell
+from keras_seqattn.layers._recurrent_layer import RecurrentLayer
 
 # The weights with an initializer and a regularizer of their own.
 _WEIGHTS = (

@@ -9,17 +9,17 @@ from keras import ops
 # keras.layers.RNN, as JAX needs it.
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
-from keras_seqattn import larnn_sequence as sequence
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_rate
-from keras_seqattn.larnn_sequence import EMPTY
-from keras_seqattn.larnn_sequence import Settings
-from keras_seqattn.masked_order import MaskedOrder
-from keras_seqattn.masked_order import last_rows
-from keras_seqattn.own_initializer import own_initializer
-from keras_seqattn.precision import at_least_float32
-from keras_seqattn.recurrent_layer import RecurrentLayer
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_rate
+from keras_seqattn.layers._initializers import own_initializer
+from keras_seqattn.layers._larnn import sequence as sequence
+from keras_seqattn.layers._larnn.sequence import EMPTY
+from keras_seqattn.layers._larnn.sequence import Settings
+from keras_seqattn.layers._masked_order import MaskedOrder
+from keras_seqattn.layers._masked_order import last_rows
+from keras_seqattn.layers._precision import at_least_float32
+from keras_seqattn.layers._recurrent_layer import RecurrentLayer
 
 # The groups that share an initializer, a regularizer and a constraint.
 _GROUPS = ("kernel", "recurrent", "attention", "bias")

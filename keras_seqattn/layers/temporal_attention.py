@@ -5,11 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn.argument_checks import check_mask_shape
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
-from keras_seqattn.argument_checks import check_rate
-from keras_seqattn.precision import at_least_float32
+from keras_seqattn._checks import check_mask_shape
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_rate
+from keras_seqattn.layers._precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
@@ -19,7 +19,7 @@ class TemporalAttention(keras.layers.Layer):
     A small network gives every timestep one score. A softmax over time turns
     the scores into weights, and the output is the weighted sum of the
     timesteps. The weights tell which timesteps the pooled vector was made of:
-    `keras_seqattn.select_timesteps` turns them into a window length.
+    `keras_seqattn.decoding.select_timesteps` turns them into a window length.
 
     With timestep vectors `h_t` of `F` features:
 

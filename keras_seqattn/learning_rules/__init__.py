@@ -1,37 +1,47 @@
 """Compare rules of learning: each tuned alike, on the same network."""
 
-from keras_seqattn.learning_rules.compare import (
+from keras_seqattn.learning_rules.images.compare import (
     compare_learning_rules as compare_learning_rules,
 )
-from keras_seqattn.learning_rules.data import LabelledImages as LabelledImages
-from keras_seqattn.learning_rules.data import load_digits as load_digits
-from keras_seqattn.learning_rules.data import load_mnist as load_mnist
-from keras_seqattn.learning_rules.methods import METHODS as METHODS
-from keras_seqattn.learning_rules.methods import (
+from keras_seqattn.learning_rules.images.data import (
+    LabelledImages as LabelledImages,
+)
+from keras_seqattn.learning_rules.images.data import load_digits as load_digits
+from keras_seqattn.learning_rules.images.data import load_mnist as load_mnist
+from keras_seqattn.learning_rules.images.methods import METHODS as METHODS
+from keras_seqattn.learning_rules.images.methods import (
     FeedbackAlignmentNetwork as FeedbackAlignmentNetwork,
 )
-from keras_seqattn.learning_rules.methods import Method as Method
-from keras_seqattn.learning_rules.optimizer import LayerwiseSGD as LayerwiseSGD
-from keras_seqattn.learning_rules.report import LearningReport as LearningReport
-from keras_seqattn.learning_rules.report import MethodResult as MethodResult
+from keras_seqattn.learning_rules.images.methods import Method as Method
+from keras_seqattn.learning_rules.images.optimizer import (
+    LayerwiseSGD as LayerwiseSGD,
+)
+from keras_seqattn.learning_rules.images.report import (
+    LearningReport as LearningReport,
+)
+from keras_seqattn.learning_rules.images.report import (
+    MethodResult as MethodResult,
+)
 from keras_seqattn.learning_rules.search import RateSearch as RateSearch
 from keras_seqattn.learning_rules.search import Rates as Rates
-from keras_seqattn.learning_rules.training import RuleTrainer as RuleTrainer
-from keras_seqattn.learning_rules.sequences import (
+from keras_seqattn.learning_rules.images.training import (
+    RuleTrainer as RuleTrainer,
+)
+from keras_seqattn.learning_rules.sequences.compare import (
     SEQUENCE_METHODS as SEQUENCE_METHODS,
 )
-from keras_seqattn.learning_rules.sequences import (
+from keras_seqattn.learning_rules.sequences.compare import (
     SequenceReport as SequenceReport,
 )
-from keras_seqattn.learning_rules.sequences import (
+from keras_seqattn.learning_rules.sequences.compare import (
     TaughtSequences as TaughtSequences,
 )
-from keras_seqattn.learning_rules.sequences import (
+from keras_seqattn.learning_rules.sequences.compare import (
     compare_on_sequences as compare_on_sequences,
 )
-from keras_seqattn.learning_rules.sequences import (
+from keras_seqattn.learning_rules.sequences.compare import (
     draw_sinusoids as draw_sinusoids,
 )
-from keras_seqattn.learning_rules.sequences import (
+from keras_seqattn.learning_rules.sequences.compare import (
     draw_xor_sequences as draw_xor_sequences,
 )

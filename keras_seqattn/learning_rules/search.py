@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_non_negative_integer
-from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn._checks import check_non_negative_integer
+from keras_seqattn._checks import check_positive_integer
 
 # The first seed of a search: none that a user's training has.
 FIRST_SEED = 1_000_000

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_seeds
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_seeds
 from keras_seqattn.memory.recipe import MemoryRecipe
 from keras_seqattn.memory.report import MemoryReport
 from keras_seqattn.memory.report import RecallScore

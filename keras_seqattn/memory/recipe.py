@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
-from keras_seqattn.argument_checks import check_rate
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_rate
 from keras_seqattn.tasks.memory_batch import MemoryBatch
 
 

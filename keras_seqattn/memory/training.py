@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._training.seeded_model import SeededModel
 from keras_seqattn.memory.recipe import MemoryRecipe
-from keras_seqattn.seeded_model import SeededModel
 from keras_seqattn.tasks.cue_association import CueAssociation
 from keras_seqattn.tasks.cue_recall import CueRecall
 from keras_seqattn.tasks.memory_batch import MemoryBatch

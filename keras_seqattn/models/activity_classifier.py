@@ -6,10 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
-from keras_seqattn.argument_checks import check_rate
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_rate
 from keras_seqattn.layers.larnn import LARNN
 from keras_seqattn.layers.temporal_attention import TemporalAttention
 

@@ -10,28 +10,28 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_non_negative_number
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
-from keras_seqattn.argument_checks import check_positive_rate
-from keras_seqattn.argument_checks import check_rate
+from keras_seqattn._backend.train_step import add_changes
+from keras_seqattn._backend.train_step import apply_gradients
+from keras_seqattn._backend.train_step import computed
+from keras_seqattn._backend.train_step import penalty_gradient
+from keras_seqattn._backend.train_step import run_train_step
+from keras_seqattn._backend.train_step import whole_loss
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_non_negative_number
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_positive_rate
+from keras_seqattn._checks import check_rate
+from keras_seqattn.layers._initializers import own_initializer
 from keras_seqattn.layers.burst_prop_dense import FEEDBACKS
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
-from keras_seqattn.own_initializer import own_initializer
-from keras_seqattn.target_checks import check_sample_weight
-from keras_seqattn.target_checks import check_targets
-from keras_seqattn.temporal_learning import VARIANTS
-from keras_seqattn.temporal_learning import TemporalLearning
-from keras_seqattn.temporal_learning import check_one_replica
-from keras_seqattn.temporal_learning import check_plain_sgd
-from keras_seqattn.temporal_learning import greatest_strength
-from keras_seqattn.train_step import add_changes
-from keras_seqattn.train_step import apply_gradients
-from keras_seqattn.train_step import computed
-from keras_seqattn.train_step import penalty_gradient
-from keras_seqattn.train_step import run_train_step
-from keras_seqattn.train_step import whole_loss
+from keras_seqattn.models._burst_prop.in_time import VARIANTS
+from keras_seqattn.models._burst_prop.in_time import TemporalLearning
+from keras_seqattn.models._burst_prop.in_time import check_one_replica
+from keras_seqattn.models._burst_prop.in_time import check_plain_sgd
+from keras_seqattn.models._burst_prop.in_time import greatest_strength
+from keras_seqattn.models._burst_prop.targets import check_sample_weight
+from keras_seqattn.models._burst_prop.targets import check_targets
 
 MODES = ("rate", "temporal")
 RATE_ONLY = (

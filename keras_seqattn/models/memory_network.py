@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.layers.gain_modulated_neuron import GainModulatedNeuron
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_rate
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_rate
 from keras_seqattn.layers.temporal_attention import TemporalAttention
 
 CELLS: dict[str, type[keras.layers.RNN]] = {

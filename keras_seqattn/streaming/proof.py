@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seqattn.model_parts import find_layers
-from keras_seqattn.streaming.compiled_step import compiled_sequence
-from keras_seqattn.streaming.compiled_step import compiled_step
+from keras_seqattn._backend.compiled import compiled_sequence
+from keras_seqattn._backend.compiled import compiled_step
+from keras_seqattn._keras_internals import find_layers
 from keras_seqattn.streaming.trial import trial_weights
 
 MISSING = 7

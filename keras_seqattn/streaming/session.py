@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seqattn.streaming.compiled_step import compiled_step
+from keras_seqattn._backend.compiled import compiled_step
 from keras_seqattn.streaming.step_model import MASK
 from keras_seqattn.streaming.step_model import NEXT
 from keras_seqattn.streaming.step_model import initial_state

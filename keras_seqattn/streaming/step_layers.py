@@ -11,8 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.temporal_bursts import at_rest
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn.models._burst_prop.rule import at_rest
 
 StateSpec = tuple[int, str]
 

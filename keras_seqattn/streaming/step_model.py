@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.model_parts import name_of
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._keras_internals import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 from keras_seqattn.streaming.proof import check_equal
 from keras_seqattn.streaming.trial import trial_length

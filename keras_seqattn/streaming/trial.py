@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seqattn.model_parts import find_layers
+from keras_seqattn._keras_internals import find_layers
 
 LENGTH = 257
 

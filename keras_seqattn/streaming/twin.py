@@ -7,7 +7,7 @@ from typing import NoReturn
 import keras
 from keras import ops
 
-from keras_seqattn.model_parts import name_of
+from keras_seqattn._keras_internals import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 from keras_seqattn.streaming.per_step import find_timed_outputs
 from keras_seqattn.streaming.step_layers import BurstPropStep

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_integer_range
-from keras_seqattn.argument_checks import check_non_negative_integer
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_rate
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_integer_range
+from keras_seqattn._checks import check_non_negative_integer
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_rate
 from keras_seqattn.tasks.memory_batch import MemoryBatch
 from keras_seqattn.tasks.memory_batch import ReferenceLevel
 from keras_seqattn.tasks.memory_batch import check_times_and_sizes

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_non_negative_integer
-from keras_seqattn.argument_checks import check_non_negative_number
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn._checks import check_non_negative_integer
+from keras_seqattn._checks import check_non_negative_number
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

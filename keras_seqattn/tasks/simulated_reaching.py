@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
-from keras_seqattn.recording import Recording
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn.windows.recording import Recording
 
 
 def simulated_reaching(

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seqattn.argument_checks import check_non_negative_integer
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_rate
+from keras_seqattn._checks import check_non_negative_integer
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_rate
 
 # w1, f1, A1, w2, f2, A2 of a channel, in the order in which they are drawn.
 _LOW = 0.01, 0.0, 0.1, 0.01, 0.0, 0.1

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_non_negative_integer
-from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn._checks import check_non_negative_integer
+from keras_seqattn._checks import check_positive_integer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.timestep_selection import TimestepRecommendation
-from keras_seqattn.timestep_selection import TimestepSelection
+from keras_seqattn.decoding.timestep_selection import TimestepRecommendation
+from keras_seqattn.decoding.timestep_selection import TimestepSelection
 from keras_seqattn.visualization.axes import given_or_new
 
 

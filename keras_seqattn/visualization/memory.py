@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seqattn._checks import check_positive_number
 from keras_seqattn.activations import gain_softplus
-from keras_seqattn.argument_checks import check_positive_number
 from keras_seqattn.tasks.memory_batch import DelayAccuracy
 from keras_seqattn.visualization.axes import draw_levels
 from keras_seqattn.visualization.axes import given_or_new

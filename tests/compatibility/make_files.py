@@ -16,12 +16,16 @@ import numpy as np
 
 import keras_seqattn as ks
 from keras_seqattn.export.named_model import NamedModel
-from keras_seqattn.learning_rules.methods import FeedbackAlignmentNetwork
-from keras_seqattn.learning_rules.methods import HalfSumOfSquares
-from keras_seqattn.learning_rules.methods import Shrink
-from keras_seqattn.learning_rules.optimizer import LayerwiseSGD
-from keras_seqattn.learning_rules.sequences import SequenceBackpropagation
-from keras_seqattn.learning_rules.sequences import SequenceFeedbackAlignment
+from keras_seqattn.learning_rules.images.methods import FeedbackAlignmentNetwork
+from keras_seqattn.learning_rules.images.methods import HalfSumOfSquares
+from keras_seqattn.learning_rules.images.methods import Shrink
+from keras_seqattn.learning_rules.images.optimizer import LayerwiseSGD
+from keras_seqattn.learning_rules.sequences.compare import (
+    SequenceBackpropagation,
+)
+from keras_seqattn.learning_rules.sequences.compare import (
+    SequenceFeedbackAlignment,
+)
 
 FOLDER = pathlib.Path(__file__).parent
 TIME, FEATURES = 7, 3

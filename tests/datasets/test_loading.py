@@ -13,6 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from keras_seqattn import datasets
+from keras_seqattn import windows
 from keras_seqattn.datasets.licences import say_licence
 from keras_seqattn.datasets.smartwatch_har import reader as smartwatch
 from keras_seqattn.datasets.uci_har import reader
@@ -46,11 +47,11 @@ def assert_equal(one, other):
 def test_arrays_batches_folds_and_class_weights_feed_fit(uci):
     train = datasets.load("uci_har", "train", path=uci)
     test = datasets.load("uci_har", "test", path=uci)
-    others, own = datasets.subject_folds(train["subject"], folds=3)[0]
+    others, own = windows.subject_folds(train["subject"], folds=3)[0]
     x, y = train["signal"], train["label"]
-    scale = datasets.Standardizer.fit(x[others], axis=(0, 1))
+    scale = windows.Standardizer.fit(x[others], axis=(0, 1))
     batches, held_out, tested = (
-        datasets.WindowBatches(a, b, 6, standardizer=scale, shuffle=shuffle)
+        windows.WindowBatches(a, b, 6, standardizer=scale, shuffle=shuffle)
         for a, b, shuffle in (
             (x[others], y[others], True),
             (x[own], y[own], False),
@@ -72,7 +73,7 @@ def test_arrays_batches_folds_and_class_weights_feed_fit(uci):
         epochs=30,
         shuffle=False,
         verbose=0,
-        class_weight=datasets.class_weights(y[others]),
+        class_weight=windows.class_weights(y[others]),
     ).history
     # The mean of a window tells its activity: other subjects', too.
     assert history["val_loss"][-1] < 0.5 * history["val_loss"][0]
@@ -167,6 +168,7 @@ PathFinder.find_spec = lambda name, *rest: (
     None if name == "tensorflow" else find_spec(name, *rest)
 )
 from keras_seqattn import datasets
+from keras_seqattn import windows
 
 path, data_dir = sys.argv[1:]
 print(len(datasets.load("smartwatch_har", path=path)["label"]))

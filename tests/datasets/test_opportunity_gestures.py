@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_seqattn import datasets
+from keras_seqattn._files.file_tree import FileTree
 from keras_seqattn.datasets.opportunity_gestures import reader
 from keras_seqattn.datasets.opportunity_gestures import recordings
-from keras_seqattn.file_tree import FileTree
 from tests.datasets import opportunity_files as files
 
 QUATERNIONS = [

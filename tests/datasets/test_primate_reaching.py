@@ -159,7 +159,7 @@ def test_no_bin_crosses_a_gap(path):
 def test_counts_and_velocity_of_a_recording_come_back(path):
     planted = ks.tasks.simulated_reaching(bins=300, units=6)
     matlab_sessions.session_of(path, planted)
-    found = ks.load_recording(path, alignment="mean")
+    found = ks.decoding.load_recording(path, alignment="mean")
     np.testing.assert_array_equal(found.spikes, planted.spikes)
     assert found.spikes.sum() > 500
     assert found.dt == 0.064
@@ -169,14 +169,16 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     np.testing.assert_allclose(
         found.movement[1:], (15.5 * v[1:] + 0.5 * v[:-1]) / 16, atol=1e-3
     )
-    at_end = ks.load_recording(path, "vel").movement
+    at_end = ks.decoding.load_recording(path, "vel").movement
     np.testing.assert_allclose(at_end[:-1], (v[:-1] + v[1:]) / 2, atol=1e-3)
-    position = ks.load_recording(path, "pos", effector="finger", bin_ms=128)
+    position = ks.decoding.load_recording(
+        path, "pos", effector="finger", bin_ms=128
+    )
     assert position.name == "finger position (mm)"
     np.testing.assert_allclose(
         position.movement, 0.064 * v.cumsum(axis=0)[1::2], atol=1e-3
     )
-    acceleration = ks.load_recording(path, "acc", area="M1", bin_ms=16)
+    acceleration = ks.decoding.load_recording(path, "acc", area="M1", bin_ms=16)
     assert acceleration.name == "cursor acceleration (mm/s^2)"
     assert len(acceleration.movement) == 1200
 
@@ -184,12 +186,12 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
 def test_load_recording_says_what_is_wrong(path, tmp_path):
     write(path)
     with pytest.raises(ValueError, match="`target` must be one of"):
-        ks.load_recording(path, "speed")
+        ks.decoding.load_recording(path, "speed")
     with pytest.raises(ValueError, match="`bin_ms` must be one of"):
-        ks.load_recording(path, bin_ms=50)
+        ks.decoding.load_recording(path, bin_ms=50)
     np.savez(tmp_path / "own.npz", spikes=np.ones((9, 2)), vel=np.ones((9, 2)))
     with pytest.raises(ValueError, match=r"\['area'\] apply to `.mat`"):
-        ks.load_recording(tmp_path / "own.npz", area="M1")
+        ks.decoding.load_recording(tmp_path / "own.npz", area="M1")
 
 
 @pytest.fixture(scope="module")

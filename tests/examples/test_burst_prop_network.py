@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_seqattn as ks
-from keras_seqattn.learning_rules import sequences
+from keras_seqattn.learning_rules.sequences import compare as sequences
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/burst_prop_network.py"
 QUICK = ["--trials", "1", "--seeds", "0", "--epochs", "1", "--hidden", "5"]

@@ -133,7 +133,9 @@ def test_parts_that_another_process_cannot_find(tmp_path, monkeypatch):
 
 
 def test_own_modules_go_over_the_bridge():
-    from keras_seqattn.learning_rules.methods import FeedbackAlignmentNetwork
+    from keras_seqattn.learning_rules.images.methods import (
+        FeedbackAlignmentNetwork,
+    )
 
     for model, module in (
         (FeedbackAlignmentNetwork([4, 2]), "learning_rules.methods"),

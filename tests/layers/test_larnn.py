@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seqattn import larnn_sequence as sequence
 from keras_seqattn.layers import LARNN
 from keras_seqattn.layers import LARNNCell
+from keras_seqattn.layers._larnn import sequence as sequence
 from tests import layer_checks
 from tests.backend import BACKEND
 from tests.backend import gradients

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_seqattn._backend.scan import scan
 from keras_seqattn.models import BurstPropNetwork
-from keras_seqattn.scan import scan
+from keras_seqattn.models._burst_prop.rule import at_rest
 from keras_seqattn.tasks import Sinusoids
-from keras_seqattn.temporal_bursts import at_rest
 from tests.backend import BACKEND
 from tests.backend import compiled
 from tests.backend import to_numpy

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seqattn import temporal_learning
 from keras_seqattn.models import BurstPropNetwork
+from keras_seqattn.models._burst_prop import in_time as temporal_learning
 from keras_seqattn.tasks import TaughtChunks
 from tests import layer_checks
 from tests.backend import BACKEND

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import keras_seqattn as ks
-from keras_seqattn.windows import take_windows
-from keras_seqattn.windows import window_ends
+from keras_seqattn.windows.cutting import take_windows
+from keras_seqattn.windows.cutting import window_ends
 
 
 def ridge_r2(recording, timesteps, longest):

@@ -14,8 +14,8 @@ from tuning.directory import SearchError
 from tuning.early_backend import choose_backend
 from tuning.executions import run_executions
 from tuning.results import ranked
-from tuning.search import make_hypermodel
 from tuning.search import search
+from tuning.tuner import make_hypermodel
 
 STEM = "tests.tuning.small_stem"
 

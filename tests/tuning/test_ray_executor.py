@@ -16,9 +16,9 @@ from tuning.data_files import read_files
 from tuning.data_files import unpacked
 from tuning.directory import SearchError
 from tuning.executions import Outcome
-from tuning.search import run_values
 from tuning.search import search
 from tuning.settings import Settings
+from tuning.tuner import run_values
 
 ray = ray_executor.import_ray(local=True)
 pytestmark = pytest.mark.usefixtures("cluster")

@@ -18,9 +18,9 @@ from tuning.executions import run_executions
 from tuning.figure import draw_parameters
 from tuning.results import ranked
 from tuning.search import make_tuner
-from tuning.search import run_values
 from tuning.search import search
 from tuning.settings import Settings
+from tuning.tuner import run_values
 
 
 def make_settings(folder, **changes):

@@ -15,7 +15,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_seqattn.batches import WindowBatches
+from keras_seqattn.windows.batches import WindowBatches
 from tests.tuning.quick_hypermodel import QuickHyperModel
 from tuning.hypermodel import Configuration
 from tuning.training import Training

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._files.file_tree import FileTree
 from keras_seqattn.datasets.opportunity_gestures.recordings import SCALINGS
 from keras_seqattn.datasets.opportunity_gestures.recordings import SENSORS
 from keras_seqattn.datasets.opportunity_gestures.recordings import TASKS
 from keras_seqattn.datasets.opportunity_gestures.recordings import (
     read_recording,
 )
-from keras_seqattn.file_tree import FileTree
 
 SPLITS = ("train", "test")
 SUPERVISED = ("signal", "label")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_seqattn.file_tree import FileTree
+from keras_seqattn._files.file_tree import FileTree
 
 COLUMNS = 250
 RATE = 30

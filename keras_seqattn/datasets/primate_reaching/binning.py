@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
+from keras_seqattn._checks import check_choice
 from keras_seqattn.datasets.primate_reaching.matlab import MatlabFile
 from keras_seqattn.datasets.primate_reaching.matlab import open_matlab
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.argument_checks import check_positive_integer
-from keras_seqattn.argument_checks import check_positive_number
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
 from keras_seqattn.datasets.primate_reaching.binning import AREA
 from keras_seqattn.datasets.primate_reaching.binning import BIN_MS
 from keras_seqattn.datasets.primate_reaching.binning import QUANTITIES
@@ -19,8 +19,8 @@ from keras_seqattn.datasets.primate_reaching.binning import BinnedSession
 from keras_seqattn.datasets.primate_reaching.binning import read_session
 from keras_seqattn.datasets.primate_reaching.sessions import NAMES
 from keras_seqattn.datasets.primate_reaching.sessions import RECORDINGS
-from keras_seqattn.recording import Recording
-from keras_seqattn.windows import window_ends
+from keras_seqattn.windows.cutting import window_ends
+from keras_seqattn.windows.recording import Recording
 
 SPLITS = ("train", "test")
 SUPERVISED = ("spikes", "movement")
@@ -43,7 +43,7 @@ def read_recording(
     quantity: str = QUANTITY,
     alignment: str = "end",
 ) -> Recording:
-    """Read a session as a `keras_seqattn.Recording`.
+    """Read a session as a `keras_seqattn.decoding.Recording`.
 
     Args:
         path: Path of the session's `.mat` file.

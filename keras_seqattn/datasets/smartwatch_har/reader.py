@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.activity.continuous import cut_recordings
-from keras_seqattn.activity.data import ActivityWindows
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.file_tree import FileTree
-from keras_seqattn.tables import column_numbers
-from keras_seqattn.tables import read_columns
+from keras_seqattn._checks import check_choice
+from keras_seqattn._files.file_tree import FileTree
+from keras_seqattn._files.tables import column_numbers
+from keras_seqattn._files.tables import read_columns
+from keras_seqattn.windows.activity_windows import ActivityWindows
+from keras_seqattn.windows.activity_windows import cut_recordings
 
 SPLITS = ("train",)
 SUPERVISED = ("signal", "label")

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn.activity.data import ActivityWindows
-from keras_seqattn.argument_checks import check_choice
-from keras_seqattn.file_tree import FileTree
-from keras_seqattn.tables import read_numbers
+from keras_seqattn._checks import check_choice
+from keras_seqattn._files.file_tree import FileTree
+from keras_seqattn._files.tables import read_numbers
+from keras_seqattn.windows.activity_windows import ActivityWindows
 
 CONFIGS: dict[str, dict[str, Any]] = {"raw": {}}
 SPLITS = ("train", "test")

@@ -1,0 +1,1 @@
+"""What differs between the backends, each difference in one place."""

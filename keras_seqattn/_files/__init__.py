@@ -1,0 +1,1 @@
+"""Files of strangers, read with limits and with errors that say where."""

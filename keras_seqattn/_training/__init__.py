@@ -1,0 +1,1 @@
+"""What the workflows share when they train and report."""

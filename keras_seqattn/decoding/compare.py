@@ -1,0 +1,198 @@
+"""The whole comparison: search the window, train, score."""
+
+import warnings
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import keras
+
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_seeds
+from keras_seqattn._training.weight_averages import check_momentum
+from keras_seqattn.decoding.baselines import mean_baseline
+from keras_seqattn.decoding.baselines import ridge_baseline
+from keras_seqattn.decoding.data import PARTS
+from keras_seqattn.decoding.data import DecodingData
+from keras_seqattn.decoding.latency import measure_latency
+from keras_seqattn.decoding.report import DecodingReport
+from keras_seqattn.decoding.timestep_selection import RULES
+from keras_seqattn.decoding.timestep_selection import check_threshold
+from keras_seqattn.decoding.timestep_selection import check_tolerance
+from keras_seqattn.decoding.timestep_selection import recommend_timesteps
+from keras_seqattn.decoding.timestep_selection import select_timesteps
+from keras_seqattn.decoding.training import DecoderTrainer
+from keras_seqattn.models.neural_decoder import build_neural_decoder
+from keras_seqattn.windows.cutting import take_windows
+from keras_seqattn.windows.recording import Recording
+
+
+def decode_recording(
+    recording: Recording,
+    timesteps: int = 20,
+    *,
+    threshold: float = 0.9,
+    tolerance: float = 0.01,
+    seeds: Sequence[int] = (0, 1, 2),
+    fractions: Sequence[float] = (0.7, 0.1, 0.2),
+    transform: str | None = "sqrt",
+    selection_part: str = "train",
+    rule: str = "default",
+    build: Callable[..., keras.Model] = build_neural_decoder,
+    epochs: int = 40,
+    batch_size: int = 128,
+    learning_rate: float = 3e-3,
+    ema_momentum: float | str | None = "epoch",
+    patience: int = 6,
+    verbose: int = 1,
+) -> DecodingReport:
+    """Find the fewest timesteps that decode a recording, and compare.
+
+    1. Cut windows that cross no seam, split them by time with a gap,
+       standardize by the training part (`DecodingData`).
+    2. Train with attention over `timesteps` bins, one decoder a seed;
+       `select_timesteps` turns their attention into a proposal.
+    3. `recommend_timesteps` checks the proposal: decoders without attention
+       are trained at neighbouring lengths, and the smallest length within
+       `tolerance` of the full window's validation R2 is recommended.
+    4. Score on the test part, once: with and without attention, at the full
+       and at the recommended length, beside ridge regression and the
+       training mean, with the latency of a single window.
+
+    Each training seeds the global generators with its seed
+    (`keras.utils.set_random_seed`), minimizes the squared error with Adam
+    under a cosine decay and averages the weights over the steps, stops when
+    the validation loss of the averages no longer improves and keeps the best
+    ones. The test part takes no part in any choice.
+
+    Args:
+        recording: A `Recording`.
+        timesteps: Positive integer, the full window T in bins.
+        threshold: Share of the attention for the proposal, in (0, 1].
+        tolerance: How much validation R2 a shorter window may lose.
+        seeds: Integers, one decoder each. Three or more for any claim.
+        fractions: Shares of training, validation and test, in time order.
+        transform: `"sqrt"` for counts, `None` for anything else.
+        selection_part: Which windows' attention makes the proposal:
+            `"train"` (default), `"validation"`, or `"test"`, as the original
+            did: then T* has seen the test set, and a warning says so.
+        rule: The `rule` of `select_timesteps`.
+        build: Function `build(timesteps, channels, outputs, pooling=...)` to
+            an uncompiled model, such as `functools.partial` of
+            `build_neural_decoder` with your settings.
+        epochs: Most epochs of a training.
+        batch_size: Windows in a gradient step.
+        learning_rate: First learning rate.
+        ema_momentum: Of the average of the weights over the steps, in [0, 1):
+            0.99 remembers about 100 steps, `"epoch"` (default) about those of
+            one epoch. `None`: no average.
+        patience: Epochs without improvement before a training stops.
+        verbose: 0 is silent, 1 shows one progress bar a training.
+
+    Returns:
+        A `DecodingReport`.
+
+    Raises:
+        ValueError: Arguments out of range, a recording without enough
+            windows, or a training that ended in NaN.
+    """
+    timesteps = check_positive_integer("timesteps", timesteps)
+    for name, value in (
+        ("epochs", epochs),
+        ("batch_size", batch_size),
+        ("patience", patience),
+    ):
+        check_positive_integer(name, value)
+    check_momentum(ema_momentum)
+    check_choice("rule", rule, RULES)
+    if check_choice("selection_part", selection_part, PARTS) == "test":
+        warnings.warn(
+            "The proposal is made from the test windows, so the test scores "
+            "are no longer independent of it. Use selection_part='train'.",
+            stacklevel=2,
+        )
+    # Before minutes of training, not after.
+    check_threshold(threshold)
+    check_tolerance(tolerance)
+    seeds = check_seeds(seeds)
+    data = DecodingData(recording, timesteps, fractions, transform)
+    trainer = DecoderTrainer(
+        data=data,
+        build=build,
+        seeds=seeds,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        ema_momentum=ema_momentum,
+        patience=patience,
+        verbose=verbose,
+    )
+
+    trained = {("attention", timesteps): trainer.train("attention", timesteps)}
+    selection = select_timesteps(
+        trained["attention", timesteps].attention_scores(selection_part),
+        threshold,
+        rule=rule,
+    )
+
+    def validation_r2(k: int) -> tuple[float, ...]:
+        trained["last", k] = trainer.train("last", k)
+        return tuple(
+            score.r2 for score in trained["last", k].scores("validation")
+        )
+
+    recommendation = recommend_timesteps(
+        validation_r2, selection.timesteps, timesteps, tolerance
+    )
+    best = recommendation.timesteps
+    if best != timesteps:
+        trained["attention", best] = trainer.train("attention", best)
+    # A dict, so that two cells that are one (T* = T) are listed once.
+    compared = dict.fromkeys(
+        [
+            ("last", timesteps),
+            ("attention", timesteps),
+            ("attention", best),
+            ("last", best),
+        ]
+    )
+    return DecodingReport(
+        timesteps=timesteps,
+        settings={
+            "seeds": list(seeds),
+            "fractions": list(fractions),
+            "transform": transform,
+            "selection_part": selection_part,
+            "rule": rule,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "ema_momentum": ema_momentum,
+            "patience": patience,
+        },
+        selection=selection,
+        recommendation=recommendation,
+        cells={cell: trained[cell].scores("test") for cell in compared},
+        baselines={
+            ("training mean", 0): mean_baseline(data),
+            **{
+                ("ridge", k): ridge_baseline(data, k)
+                for k in dict.fromkeys((timesteps, best))
+            },
+        },
+        ridge_curve={
+            k: ridge_baseline(data, k, "validation").r2
+            for k in recommendation.scores
+        },
+        latency=measure_latency(
+            {cell: trained[cell].model for cell in compared}
+        ),
+        parameters={
+            cell: trained[cell].model.count_params() for cell in compared
+        },
+        decoder=data.deploy(trained["last", best].best_model()),
+        test_windows=take_windows(
+            recording.spikes, data.ends["test"], best
+        ),
+        test_movement=recording.movement[data.ends["test"]],
+    )  # fmt: skip

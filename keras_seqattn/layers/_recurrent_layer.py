@@ -1,0 +1,94 @@
+"""What the recurrent layers of this package share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_seqattn._checks import check_mask_shape
+
+
+class RecurrentLayer(keras.layers.RNN):
+    """`keras.layers.RNN` with a cell of its own.
+
+    Its states are tracked, its input is checked, and its arguments are those
+    of the cell and of `keras.layers.RNN`.
+    """
+
+    def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:
+        super().__init__(cell, **kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    def build(
+        self, sequences_shape: Any, initial_state_shape: Any = None
+    ) -> None:
+        super().build(sequences_shape, initial_state_shape)
+        self.input_spec = keras.layers.InputSpec(
+            ndim=3, axes={-1: sequences_shape[-1]}
+        )
+
+    def _create_state_variables(self, batch_size: int) -> None:
+        # As tracked weights: Keras' own untracked ones are lost on JAX.
+        self.states = [
+            self.add_weight(
+                name=f"state_{index}",
+                shape=(batch_size, size),
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
+            )
+            for index, size in enumerate(self.state_size)
+        ]
+
+    def _check_sequences(self, sequences: Any, mask: Any) -> None:
+        if sequences.shape[1] == 0:
+            raise ValueError(
+                f"`{type(self).__name__}` needs at least one timestep. "
+                f"Received: sequences.shape={tuple(sequences.shape)}"
+            )
+        if mask is not None:
+            check_mask_shape(mask.shape, sequences.shape)
+
+    def _check_state(self, state: Any) -> list[Any]:
+        state = [ops.convert_to_tensor(s) for s in state]
+        widths = [s.shape[-1] if s.ndim == 2 else None for s in state]
+        if widths != self.state_size:
+            raise ValueError(
+                f"`initial_state` must be {len(self.state_size)} tensors "
+                "(batch, width), as `return_state=True` returns them, of the "
+                f"widths {self.state_size}. Received: shapes "
+                f"{[tuple(s.shape) for s in state]}"
+            )
+        return [ops.cast(s, self.compute_dtype) for s in state]
+
+    def _own_states(self, states: Any) -> list[Any]:
+        # On torch, writing the new states would change what gradients need.
+        return [ops.copy(s) if self.stateful else s for s in states]
+
+    def _output_specs(
+        self, sequences: Any, further: Sequence[tuple[int | None, ...]]
+    ) -> Any:
+        """Of the output, then of `further` shapes, then of the states."""
+        shapes = self.compute_output_shape(sequences.shape)
+        shapes = list(shapes) if self.return_state else [shapes]
+        shapes[1:1] = further
+        specs = tuple(
+            keras.KerasTensor(shape, dtype=self.compute_dtype)
+            for shape in shapes
+        )
+        return specs[0] if len(specs) == 1 else specs
+
+    def compute_mask(self, sequences: Any, mask: Any) -> Any:
+        mask = keras.tree.flatten(mask)[0]
+        # For the first output; what else there is is 0 where it is False.
+        return mask if self.return_sequences else None
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["cell"]
+        return {**self.cell.get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RecurrentLayer":
+        return cls(**config)

@@ -1,0 +1,1 @@
+"""Rules of learning compared on images."""

@@ -1,0 +1,1 @@
+"""Rules of learning in time, compared on sequences."""

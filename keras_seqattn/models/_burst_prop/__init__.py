@@ -1,0 +1,1 @@
+"""The rules that a `BurstPropNetwork` learns by."""
