@@ -1,4 +1,5 @@
-# make demo: install and run the example.  make test: all tests, all backends.
+# make demo: install and run the example.  make test: the tests, all backends.
+# make test-all: those that run on one backend by turns, on all of them too.
 # The environment is .venv; a change of setup.cfg installs again.
 PYTHON ?= python3
 TENSORFLOW ?= tensorflow-cpu
@@ -7,7 +8,7 @@ TENSORFLOW ?= tensorflow-cpu
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test lint benchmark clean
+.PHONY: demo test test-all lint benchmark clean
 
 demo: .venv/demo-installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/neural_decoder.py
@@ -15,9 +16,13 @@ demo: .venv/demo-installed
 test: .venv/test-installed
 	$(BIN)/python -m tests.run_backends
 
+test-all: .venv/test-installed
+	$(BIN)/python -m tests.run_backends --every-backend
+
 lint: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 benchmark: .venv/test-installed
@@ -38,4 +43,4 @@ benchmark: .venv/test-installed
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info results
+	rm -rf .venv .cache build dist *.egg-info results

@@ -1,6 +1,24 @@
 import os
+import pathlib
+import sys
 
 import pytest
+
+# Before Keras is imported. Small models: more threads only get in each
+# other's way. JAX compiles a loop anew in each eager call and process: what it
+# compiled is kept from run to run.
+CACHE = pathlib.Path(__file__).parents[1] / ".cache/jax"
+os.environ.update(
+    {
+        "OMP_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "MPLBACKEND": "Agg",
+        "JAX_COMPILATION_CACHE_DIR": str(CACHE),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        **os.environ,
+    }
+)
 
 if os.environ.get("KERAS_BACKEND") == "torch":
     # Before TensorFlow, which another package may import: the other order
@@ -9,10 +27,9 @@ if os.environ.get("KERAS_BACKEND") == "torch":
 
     torch.set_num_threads(1)
 
-import keras
-import matplotlib
+import keras  # noqa: E402
 
-matplotlib.use("Agg")
+pytest_plugins = ("tests.tiers",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +60,5 @@ def default_policy():
 @pytest.fixture(autouse=True)
 def closed_figures():
     yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

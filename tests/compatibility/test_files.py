@@ -2,6 +2,8 @@
 
 import json
 import pathlib
+import subprocess
+import sys
 import zipfile
 
 import keras
@@ -64,3 +66,25 @@ def test_every_class_of_the_package_is_in_a_file():
         if name.startswith("keras_seqattn>") and isinstance(item, type)
     }
     assert names <= found
+
+
+LOAD = """
+import pathlib, sys
+import keras_seqattn
+import keras
+files = sorted(pathlib.Path(sys.argv[1]).glob("*/*.keras"))
+print(sum(keras.saving.load_model(file).built for file in files))
+"""
+
+
+@pytest.mark.process
+def test_files_load_after_the_import_alone():
+    """Whatever class of the package they hold."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(FOLDER)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) == len(FILES) >= 24
