@@ -3,9 +3,6 @@
 import ast
 import pathlib
 
-import pytest
-
-pytestmark = pytest.mark.plain
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted(
     path
