@@ -76,18 +76,20 @@ def test_example(code, tmp_path, monkeypatch):
     assert lines == expected, printed.getvalue()
 
 
-def public_objects():
+def test_docstrings_in_private_modules():
+    """Ruff's D101 and D103 hold elsewhere, and pass over these."""
+    seen, missing = 0, []
     for path in sorted(ROOT.glob("keras_seqattn/**/*.py")):
+        if not re.search(r"/_[a-z]", str(path.relative_to(ROOT))):
+            continue
         for node in ast.parse(path.read_text()).body:
             if isinstance(
                 node, (ast.ClassDef, ast.FunctionDef)
             ) and not node.name.startswith("_"):
-                yield pytest.param(node, id=f"{path.stem}-{node.name}")
-
-
-@pytest.mark.parametrize("node", [*public_objects()])
-def test_public_object_has_a_docstring(node):
-    assert ast.get_docstring(node) or node.name == "main"
+                seen += 1
+                if not ast.get_docstring(node):
+                    missing.append(f"{path.stem}.{node.name}")
+    assert seen > 40 and missing == []
 
 
 def test_layers_document_the_whole_contract():

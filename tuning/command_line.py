@@ -15,7 +15,6 @@ from tuning.directory import read_settings
 from tuning.early_backend import BACKENDS
 from tuning.early_backend import default_directory
 from tuning.retrain import retrain
-from tuning.role import is_worker
 from tuning.search import EXECUTORS
 from tuning.search import search
 from tuning.settings import TUNERS
@@ -208,8 +207,6 @@ def main(stem: str, arguments: Sequence[str] | None = None) -> None:
                 for name in RAY_OPTIONS & vars(found).keys()
             },
         )
-        if is_worker():
-            return  # The chief prints.
     except (SearchError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -9,21 +9,16 @@ as of keras-tuner 1.4.8:
 - a trial that was begun but not noted is forgotten, and chosen again;
 - a trial that is run again begins without the metrics of its first run;
 - the state is saved once more when a trial is no longer noted as running;
-- a trial that a worker ends after its chief was begun again counts once;
-- a chief that cannot write ends, and its workers do not wait for ever;
-- a grid goes on after a resume, and keeps more than two workers busy;
+- a grid goes on after a resume, and has more than two trials run at a time;
 - Bayesian draws depend on how many trials there are, not on how often the
   search was resumed.
 """
 
 import contextlib
 import json
-import os
 import pathlib
-import sys
 import warnings
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 import keras_tuner
@@ -33,7 +28,6 @@ from keras_tuner.engine import trial as trials
 from tuning.directory import SearchError
 from tuning.directory import read_json
 from tuning.directory import write_atomically
-from tuning.role import is_chief
 
 # A trial in which the process died this often is given up: it may be what
 # kills it, as one that needs more memory than there is.
@@ -44,27 +38,11 @@ TrialStatus = trials.TrialStatus
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
-@contextlib.contextmanager
-def _ending_the_chief() -> Iterator[None]:
-    """End a chief that cannot write.
-
-    It is in a thread of its server, whose errors nobody sees, and holds the
-    lock that its main thread waits for.
-    """
-    try:
-        yield
-    except SearchError as error:
-        if is_chief():
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
-        raise
-
-
 class DurableOracle(keras_tuner.Oracle):
     """What all of them have in common.
 
     Attributes:
-        on_end: Called with each trial that has ended, under the oracle's lock.
+        on_end: Called with each trial that has ended.
         counts_starts: Whether a trial is given up that was begun
             `MOST_STARTS` times and never ended.
     """
@@ -78,13 +56,12 @@ class DurableOracle(keras_tuner.Oracle):
         self.verbose = 0
         self._starts: dict[str, int] = {}
 
-    @keras_tuner.synchronized
-    @_ending_the_chief()
+    @property
+    def path(self) -> str:
+        """The file of its state."""
+        return self._get_oracle_fname()
+
     def create_trial(self, tuner_id: str) -> Trial:
-        # A worker that asks while it has a trial was killed, and is back.
-        before = self.ongoing_trials.get(tuner_id)
-        if before is not None and self._killed_too_often(before):
-            self.end_trial(before)
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.RUNNING and self.counts_starts:
             starts = self._starts.get(trial.trial_id, 0)
@@ -92,21 +69,7 @@ class DurableOracle(keras_tuner.Oracle):
             self.save()
         return trial
 
-    @keras_tuner.synchronized
-    @_ending_the_chief()
-    def update_trial(
-        self, trial_id: str, metrics: dict[str, Any], step: int = 0
-    ) -> Trial:
-        return super().update_trial(trial_id, metrics, step)
-
-    @keras_tuner.synchronized
-    @_ending_the_chief()
     def end_trial(self, trial: Trial) -> None:
-        # The chief was begun again, and gave the trial to another worker.
-        if trial.trial_id in self.end_order:
-            return
-        if trial.trial_id in self._retry_queue:
-            self._retry_queue.remove(trial.trial_id)
         super().end_trial(trial)
         self.save()
         if self.on_end is not None:
@@ -138,14 +101,14 @@ class DurableOracle(keras_tuner.Oracle):
         self._starts = state["starts"]
 
     def save(self) -> None:
-        _save_json(self._get_oracle_fname(), self.get_state())
+        _save_json(self.path, self.get_state())
 
     def _save_trial(self, trial: Trial) -> None:
         folder = pathlib.Path(self._project_dir) / f"trial_{trial.trial_id}"
         _save_json(folder / "trial.json", trial.get_state())
 
     def reload(self) -> None:
-        state = read_json(self._get_oracle_fname())
+        state = read_json(self.path)
         self.trials = {}
         for name in state["start_order"]:
             folder = pathlib.Path(self._project_dir) / f"trial_{name}"

@@ -88,7 +88,7 @@ class Results:
 
     def _outcome(self, trial: Trial) -> dict[str, Any]:
         path = self._folder(trial) / "outcome.json"
-        # Of another machine, without a shared directory.
+        # A failed trial has none.
         if trial.status != TrialStatus.COMPLETED or not path.exists():
             return {"parameters": None, "executions": []}
         return read_json(path)
@@ -156,9 +156,6 @@ class Results:
     def _remark(self, trial: Trial, metrics: list[dict[str, float]]) -> str:
         if trial.status == TrialStatus.FAILED:
             message = trial.message or ""
-            path = self._folder(trial) / "error.txt"
-            if not message and path.exists():
-                message = path.read_text()
             lines = message.strip().splitlines() or ["no message"]
             return f"failed: {lines[-1][:200]}"
         if any(x["hopeless"] for x in metrics):

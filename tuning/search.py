@@ -9,7 +9,6 @@ import keras_tuner
 from tuning.directory import SearchError
 from tuning.directory import claimed
 from tuning.results import Results
-from tuning.role import is_worker
 from tuning.settings import Settings
 from tuning.tuner import SearchTuner
 
@@ -17,16 +16,15 @@ from tuning.tuner import SearchTuner
 def make_tuner(settings: Settings, verbose: int = 1) -> SearchTuner:
     """Return the tuner of a search, the same in any process.
 
-    It goes on with the search that is in the settings' directory. The process
-    that holds the oracle must have claimed the directory (`search` does).
+    It goes on with the search that is in the settings' directory, which must
+    have been claimed (`search` does).
 
     Args:
         settings: A `Settings`.
         verbose: 0 is silent, 1 shows progress.
     """
     tuner = SearchTuner(settings, verbose)
-    if not is_worker():
-        Results(settings, tuner.oracle, tuner.hypermodel, verbose).follow()
+    Results(settings, tuner.oracle, tuner.hypermodel, verbose).follow()
     return tuner
 
 
@@ -67,7 +65,7 @@ def search(
     verbose: int = 1,
     **options: Any,
 ) -> SearchTuner:
-    """Run a search to its end, or as a worker its share of one.
+    """Run a search to its end.
 
     Args:
         settings: A `Settings`.
@@ -82,10 +80,6 @@ def search(
     Raises:
         SearchError: The directory cannot be used; see `claimed`.
     """
-    if is_worker():  # The directory is the chief's.
-        tuner = make_tuner(settings, verbose)
-        tuner.search()
-        return tuner
     _check_packages(settings)
     with claimed(settings, resume):
         tuner = make_tuner(settings, verbose)

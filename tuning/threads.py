@@ -1,7 +1,5 @@
 """How many threads a process that runs trials starts."""
 
-import os
-
 
 def thread_environment(threads: int) -> dict[str, str]:
     """Return variables to be set before a process starts.
@@ -18,10 +16,3 @@ def thread_environment(threads: int) -> dict[str, str]:
         "TF_NUM_INTEROP_THREADS": "1",
         "NPROC": str(threads),  # XLA: JAX
     }
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import traceback
 from typing import Any
@@ -15,7 +16,6 @@ from tuning.executions import run_executions
 from tuning.hypermodel import StemHyperModel
 from tuning.oracles import Trial
 from tuning.oracles import make_oracle
-from tuning.role import is_worker
 from tuning.settings import Settings
 from tuning.settings import stem_class
 
@@ -56,9 +56,19 @@ class SearchTuner(keras_tuner.Tuner):
     Args:
         settings: The search's.
         verbose: 0 is silent, 1 shows progress.
+
+    Raises:
+        SearchError: The data cannot be used, or the environment makes this
+            process a chief or a worker of KerasTuner's.
     """
 
     def __init__(self, settings: Settings, verbose: int = 1) -> None:
+        if "KERASTUNER_ORACLE_IP" in os.environ:
+            raise SearchError(
+                "KERASTUNER_ORACLE_IP is set, which asks for KerasTuner's own "
+                "chief and workers. They are not used here: unset it, and "
+                "for many processes or machines take --executor ray."
+            )
         self.settings = settings
         self.verbose = verbose
         hypermodel = make_hypermodel(settings)
@@ -92,7 +102,6 @@ class SearchTuner(keras_tuner.Tuner):
                 verbose=self.verbose,
             )
         except Exception:
-            # A worker's chief does not learn why a trial failed.
             self.write_error(trial.trial_id, traceback.format_exc())
             raise
         self.write_outcome(trial.trial_id, outcome)
@@ -121,14 +130,12 @@ class SearchTuner(keras_tuner.Tuner):
         self.oracle.update_space(hp)
 
     # Whether there is a search to go on with is seen by the oracle's file:
-    # KerasTuner's own, one a process, are written after the first trial.
+    # KerasTuner's own is written after the first trial.
     def _get_tuner_fname(self) -> str:
-        return self.oracle._get_oracle_fname()
+        return self.oracle.path
 
     def save(self) -> None:
-        if not is_worker():
-            self.oracle.save()
+        self.oracle.save()
 
     def reload(self) -> None:
-        if not is_worker():
-            self.oracle.reload()
+        self.oracle.reload()

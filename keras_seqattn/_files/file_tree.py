@@ -39,11 +39,15 @@ _DAMAGED = (
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """A file, unpacked or not: where it is, its size, how to open it."""
+    """A file, unpacked or not: where it is, its size, how to open it.
+
+    `depth` counts the archives around it, without the one that was given.
+    """
 
     place: str
     size: int | None
     open: Callable[[], IO[bytes]]
+    depth: int = 0
 
 
 class FileTree:
@@ -116,6 +120,8 @@ class FileTree:
     def matching(self, pattern: str) -> list[str]:
         """Return the names, sorted, whose last parts match a pattern.
 
+        Those in archives within count where none outside them matches.
+
         Args:
             pattern: Parts of a path, joined by `/`, with `*` and `?` within
                 a part: `"S?-*.dat"`, `"train/*.txt"`.
@@ -131,7 +137,9 @@ class FileTree:
         found = sorted(filter(matches, self._files))
         while not found and self._look_deeper():
             found = sorted(filter(matches, self._files))
-        return found
+        # They may have been looked through for another pattern.
+        depth = min((self._files[name].depth for name in found), default=0)
+        return [name for name in found if self._files[name].depth == depth]
 
     def find(self, name: str) -> str:
         """Return the one name that ends in `name`, whole parts of a path.
@@ -278,7 +286,9 @@ class FileTree:
                 )
             source = self._stack.enter_context(self._open(packed))
             for inner, file in self._archive(source, packed.place).items():
-                self._files[f"{name}/{inner}"] = file
+                self._files[f"{name}/{inner}"] = dataclasses.replace(
+                    file, depth=self._depth
+                )
         return True
 
 

@@ -35,7 +35,7 @@ def load_continuous(
             together, or no recording is long enough.
     """
     with np.load(path, allow_pickle=False) as file:
-        check_keys(
+        _check_keys(
             path,
             file.keys(),
             ("signal", "label", "start", "subject", "classes", "channels"),
@@ -96,7 +96,7 @@ def load_windows(path: str | os.PathLike[str]) -> ActivityWindows:
             together.
     """
     with np.load(path, allow_pickle=False) as file:
-        check_keys(
+        _check_keys(
             path,
             file.keys(),
             ("y", "subject", "classes", "channels", "fs"),
@@ -124,7 +124,7 @@ def load_windows(path: str | os.PathLike[str]) -> ActivityWindows:
         )
 
 
-def check_keys(
+def _check_keys(
     path: str | os.PathLike[str],
     keys: Iterable[str],
     *needed: tuple[str, ...],

@@ -23,8 +23,8 @@ def load_activity(
             et al., or its folder; an `.npz` file with windows
             (`load_windows`) or with continuous, labelled recordings
             (`load_continuous`); a `.csv` file with such recordings
-            (`load_csv`); or seglearn's `.npy` file. Default: the recordings
-            that the package seglearn ships (`load_seglearn_watch`).
+            (`load_csv`); or a copy of seglearn's `.npy` file. Default: the
+            recordings that the package seglearn ships (`load_seglearn_watch`).
         part: `"train"` or `"test"`: which part of UCI HAR.
 
     Returns:
@@ -61,16 +61,14 @@ def _load_npz(path: str) -> ActivityWindows:
 
 
 def _load_published(path: str, part: str) -> ActivityWindows:
-    # Here, since the readers cut windows with this package, and TensorFlow
-    # Datasets, where installed, is imported with them.
+    # Here, since `keras_seqattn.datasets` is imported when it is used.
     from keras_seqattn.datasets.licences import say_licence
     from keras_seqattn.datasets.smartwatch_har import reader as smartwatch
     from keras_seqattn.datasets.uci_har import reader as uci_har
 
     with FileTree(path) as tree:
-        watch = tree.matching(smartwatch.FILES)
-    if watch:
-        say_licence("smartwatch_har", smartwatch.LICENCE)
-        return smartwatch.read_windows(path)
-    say_licence("uci_har", uci_har.LICENCE)
-    return uci_har.read_windows(path, part)
+        if tree.matching(smartwatch.FILES):
+            say_licence("smartwatch_har", smartwatch.LICENCE)
+            return smartwatch.read_windows(tree)
+        say_licence("uci_har", uci_har.LICENCE)
+        return uci_har.read_windows(tree, part)

@@ -1,6 +1,7 @@
 """Recorded data sets, with TensorFlow Datasets and without.
 
-`import keras_seqattn.datasets.builders` makes them known to `tfds.load`.
+The readers do not import TensorFlow Datasets. `import
+keras_seqattn.datasets.builders` does, and makes the sets known to `tfds.load`.
 """
 
 from keras_seqattn.datasets.loading import NAMES as NAMES

@@ -8,12 +8,6 @@ from keras_seqattn.tasks.memory_batch import ReferenceLevel as ReferenceLevel
 from keras_seqattn.tasks.memory_batch import (
     accuracy_by_delay as accuracy_by_delay,
 )
-from keras_seqattn.tasks.memory_batch import (
-    cue_copy_accuracy as cue_copy_accuracy,
-)
-from keras_seqattn.tasks.memory_batch import (
-    false_alarm_rate as false_alarm_rate,
-)
 from keras_seqattn.tasks.simulated_reaching import (
     simulated_reaching as simulated_reaching,
 )

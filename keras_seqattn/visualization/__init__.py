@@ -34,9 +34,6 @@ from keras_seqattn.visualization.memory import (
     plot_accuracy_against_delay as plot_accuracy_against_delay,
 )
 from keras_seqattn.visualization.memory import (
-    plot_activation_explorer as plot_activation_explorer,
-)
-from keras_seqattn.visualization.memory import (
     plot_activation_over_time as plot_activation_over_time,
 )
 from keras_seqattn.visualization.memory import (

@@ -1,7 +1,6 @@
 """Figures of memory tasks and of neurons whose activation is modulated."""
 
 import functools
-import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,92 +19,6 @@ from keras_seqattn.visualization.axes import pyplot
 
 _POINTS = 201  # of a curve
 _CUE, _QUERY, _RESPONSE = "tab:purple", "tab:red", "tab:green"
-
-# Gain, threshold, softness.
-_EXPLORED = (
-    (1, 1, 1),
-    (-1, 1, 1),
-    (10, 1, 1),
-    (1, 1, -1),
-    (-1, 2, -1),
-    (1, -1, -10),
-    (-1, -1.5, -1),
-    (2, 1.5, 5),
-    (-2, -1, -10),
-)
-
-
-def plot_activation_explorer(
-    parameters: Sequence[Mapping[str, float]] | None = None,
-    activation: Callable[..., Any] | None = None,
-    x_range: tuple[float, float] = (-2.5, 2.5),
-    y_range: tuple[float, float] = (-3.0, 3.0),
-    axes: Any = None,
-) -> Any:
-    """Draw an activation function under several sets of its parameters.
-
-    Args:
-        parameters: The sets, each from a parameter's name to a number. Default:
-            nine sets of gain, threshold and softness, of either sign.
-        activation: Function of the pre-activation and, by name, of the
-            parameters, such as `activations.adaptive_softplus_sigmoid`.
-            Default: `activations.gain_softplus` with `signed=True`.
-        x_range: The smallest and the largest pre-activation.
-        y_range: The ends of the vertical axis.
-        axes: Array of matplotlib axes, one a set. Default: new ones, in a
-            grid that is as square as can be.
-
-    Returns:
-        Array of the axes. Of new ones, those that no set needs are hidden.
-    """
-    if parameters is None:
-        names = ("gain", "threshold", "softness")
-        parameters = [
-            dict(zip(names, values, strict=True)) for values in _EXPLORED
-        ]
-    if not parameters:
-        raise ValueError(
-            "`parameters` must hold at least one set. "
-            f"Received: parameters={parameters!r}"
-        )
-    count = len(parameters)
-    new = axes is None
-    columns = math.ceil(math.sqrt(count))
-    if new:
-        _, axes = pyplot.subplots(
-            math.ceil(count / columns),
-            columns,
-            sharex=True,
-            sharey=True,
-            squeeze=False,
-            figsize=(3 * columns, 2.5 * math.ceil(count / columns)),
-            layout="constrained",
-        )
-        for ax in axes.flat[count:]:
-            ax.set_visible(False)
-    axes = np.asarray(axes)
-    if not new and axes.size != count:
-        raise ValueError(
-            f"`axes` must hold {count} axes, one for each of `parameters`. "
-            f"Received: {axes.size} axes"
-        )
-    x = np.linspace(*x_range, _POINTS)
-    for index, values in enumerate(parameters):
-        ax = axes.flat[index]
-        ax.axhline(0, color="0.8", lw=0.8)
-        ax.axvline(0, color="0.8", lw=0.8)
-        ax.plot(x, _activate(activation, x, values), color="C0")
-        ax.set(xlim=x_range, ylim=y_range)
-        ax.set_title(
-            ", ".join(f"{name} {value:g}" for name, value in values.items()),
-            fontsize="small",
-        )
-        if not new or index + columns >= count:
-            ax.set_xlabel("pre-activation")
-            ax.tick_params(labelbottom=True)
-        if not new or index % columns == 0:
-            ax.set_ylabel("output")
-    return axes
 
 
 def plot_memory_traces(

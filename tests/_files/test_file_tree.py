@@ -73,6 +73,20 @@ def test_a_file_outside_archives_comes_first(tmp_path, write):
     assert read(tmp_path) == "unpacked"
 
 
+def test_what_was_looked_for_before_changes_nothing(tmp_path, write):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "y.txt").write_text("unpacked")
+    write(archive((Y, "packed"), ("deeper.zip", archive((Y, "deeper")))))
+    with FileTree(tmp_path) as tree:
+        assert tree.matching("nothing") == []
+        assert tree.find("y.txt") == "train/y.txt"
+        assert tree.matching("t*/y.txt") == ["train/y.txt"]
+        assert [*tree.lines("train/y.txt")] == ["unpacked"]
+        # By its whole name, what lies within.
+        assert [*tree.lines(f"set.zip/{Y}")] == ["packed"]
+        assert [*tree.lines(f"set.zip/deeper.zip/{Y}")] == ["deeper"]
+
+
 def test_nothing_is_unpacked_into_the_folder(tmp_path, write):
     read(write(archive(("inner.zip", archive((Y, "1"))))))
     assert [path.name for path in tmp_path.iterdir()] == ["set.zip"]

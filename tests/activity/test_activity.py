@@ -1,8 +1,11 @@
 import dataclasses
 import functools
+import importlib.util
 import json
 import os
+import pathlib
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -15,7 +18,6 @@ from keras_seqattn import activity
 from keras_seqattn.activity import ActivityWindows
 from keras_seqattn.activity import Recipe
 from keras_seqattn.activity import Score
-from keras_seqattn.activity.array_pickle import read_dictionary
 from keras_seqattn.activity.training import ActivityTrainer
 from keras_seqattn.windows.activity_windows import cut_recordings
 
@@ -364,121 +366,71 @@ def test_the_watch_recordings_are_read_without_importing_seglearn():
     assert done.stdout.strip() == "(4677, 100, 6) 50.0 7 10"
 
 
-def watch_file(path, protocol, **changed):
-    rng = np.random.default_rng(0)
-    data = {
-        "X": [rng.normal(size=(n, 2)) for n in (120, 90, 160)],
-        "y": np.array([0, 1, 1]),
-        "subject": np.array([1, 2, 3]),
-        "side": np.array([1.0, 0.0, np.float64(1)]),
-        "X_labels": ["ax", "ay"],
-        "y_labels": ["PEN", "XYZ"],
-        **changed,
-    }
-    with open(path, "wb") as file:
-        header = {"descr": "|O", "fortran_order": False, "shape": ()}
-        np.lib.format.write_array_header_1_0(file, header)
-        pickle.dump(np.array(data, object), file, protocol=protocol)
-    return data
+@pytest.fixture
+def watch():
+    """The file inside the package seglearn."""
+    (folder,) = importlib.util.find_spec("seglearn").submodule_search_locations
+    return pathlib.Path(folder) / "data" / "watch_dataset.npy"
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_a_pickle_of_arrays(tmp_path, protocol):
-    path = tmp_path / "watch.npy"
-    data = watch_file(path, protocol)
-    found = activity.load_activity(path)
-    assert found.x.shape == (1 + 0 + 2, 100, 2)
-    np.testing.assert_allclose(found.x[1], data["X"][2][:100], rtol=1e-6)
-    np.testing.assert_allclose(found.x[2], data["X"][2][50:150], rtol=1e-6)
-    assert found.y.tolist() == [0, 1, 1]
-    assert found.subject.tolist() == [1, 3, 3]
-    assert found.classes == ("pendulum", "XYZ")
+def test_the_watch_recordings_are_cut_as_they_are(watch, tmp_path):
+    found = activity.load_seglearn_watch()
+    data = np.load(watch, allow_pickle=True).item()
+    first = 0
+    for signal, label, subject in zip(
+        data["X"], data["y"], data["subject"], strict=True
+    ):
+        starts = range(0, len(signal) - 99, 50)
+        own = slice(first, first + len(starts))
+        cut = [signal[start : start + 100] for start in starts]
+        np.testing.assert_array_equal(found.x[own], np.float32(cut))
+        assert (found.y[own] == label).all()
+        assert (found.subject[own] == subject).all()
+        first += len(starts)
+    assert first == len(found.x)
+    assert found.channels == ("ax", "ay", "az", "wx", "wy", "wz")
+    assert found.classes[:2] == ("pendulum", "abduction")
+    # A copy of the file is as good.
+    copy = shutil.copy(watch, tmp_path / "copy.npy")
+    np.testing.assert_array_equal(activity.load_activity(copy).x, found.x)
 
 
 class Attack:
     """What a stranger's pickle may do on loading: run a command."""
 
-    def __init__(self, function, *arguments):
-        self.calls = function, arguments
-
     def __reduce__(self):
-        return self.calls
+        return os.system, ("touch attacked",)
 
 
-@pytest.mark.parametrize(
-    "function, arguments",
-    [
-        (os.system, "touch attacked"),
-        (eval, "open('attacked', 'w')"),
-        (np.load, "attacked"),
-        (np.fromfile, "attacked"),
-        (getattr, ("attacked", "upper")),
-    ],
-)
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_a_pickle_that_runs_code_is_refused(
-    tmp_path, monkeypatch, protocol, function, arguments
-):
+def shared_lists():
+    """A few bytes that grow tenfold a level to whoever copies them."""
+    found = []
+    for _ in range(30):
+        found = [found] * 10
+    return found
+
+
+def test_no_other_npy_file_is_unpickled(watch, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    arguments = (arguments,) if isinstance(arguments, str) else arguments
-    watch_file("evil.npy", protocol, X=[Attack(function, *arguments)])
-    with pytest.raises(
-        ValueError, match=r"a pickle that calls .* was not call"
+    whole = watch.read_bytes()
+    header = whole[:128]
+    path = tmp_path / "other.npy"
+    monkeypatch.setattr(np, "load", None)
+    for content in (
+        header + pickle.dumps(Attack()),
+        header + pickle.dumps({"X": shared_lists()}),
+        whole[:-1],
+        whole + b"0",
+        whole[:9_000_000] + b"0" + whole[9_000_001:],
+        b"",
     ):
-        activity.load_activity("evil.npy")
-    assert sorted(os.listdir()) == ["evil.npy"]
-
-
-def test_other_npy_files_are_refused(tmp_path):
-    path = tmp_path / "file.npy"
-    np.save(path, np.ones(3))
-    with pytest.raises(ValueError, match=r"shape \(3,\) and dtype float64"):
-        read_dictionary(path)
-    np.save(path, np.array([1, 2], object)[:1].reshape(()), allow_pickle=True)
-    with pytest.raises(ValueError, match="Received: a int"):
-        read_dictionary(path)
-    path.write_text("text")
-    with pytest.raises(ValueError, match="one dictionary of arrays"):
-        read_dictionary(path)
-    watch_file(path, 2, X=[Attack(__import__("codecs").encode, "a", "rot13")])
-    with pytest.raises(ValueError, match="encoded as 'rot13'"):
-        read_dictionary(path)
-
-
-def test_no_pickle_says_where_an_array_s_objects_lie(tmp_path):
-    """NumPy itself would take these bytes for pointers, and crash."""
-
-    class Dtype:
-        def __reduce__(self):
-            state = (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)
-            return np.dtype, ("V8", False, True), state
-
-    class Evil:
-        def __init__(self, dtype):
-            self.dtype = dtype
-
-        def __reduce__(self):
-            state = (1, (1,), self.dtype, False, b"12345678")
-            return np.empty(0).__reduce__()[0], (np.ndarray, (0,), b"b"), state
-
-    path = tmp_path / "file.npy"
-    for dtype, reason in (
-        (Dtype(), "an array of type 'V8'"),
-        (np.dtype("O"), "objects given as bytes"),
-    ):
-        watch_file(path, 2, X=[Evil(dtype)])
-        with pytest.raises(ValueError, match=reason):
-            read_dictionary(path)
-
-
-@pytest.mark.parametrize("payload", [b"", b"\x80\x02]q\x00", b"garbage"])
-def test_a_broken_pickle_gives_its_reason(payload, tmp_path):
-    path = tmp_path / "file.npy"
-    np.save(path, np.array({}, object), allow_pickle=True)
-    header = path.read_bytes()[:128]
-    path.write_bytes(header + payload)
-    with pytest.raises(ValueError, match="one dictionary of arrays"):
-        read_dictionary(path)
+        path.write_bytes(content)
+        for load in (activity.load_activity, activity.load_seglearn_watch):
+            with pytest.raises(
+                ValueError, match=r"seglearn 1\.1\.0 .*`load_csv`.*other\.npy'"
+            ):
+                load(path)
+    assert sorted(os.listdir()) == ["other.npy"]
 
 
 # Scores and baselines.

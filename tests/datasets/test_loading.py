@@ -156,6 +156,43 @@ def test_bad_data_leave_nothing_and_good_data_follow(tmp_path, monkeypatch):
     )
 
 
+READERS = """
+import importlib
+import sys
+
+from keras_seqattn import datasets
+
+for name in datasets.NAMES:
+    importlib.import_module(f"keras_seqattn.datasets.{name}.reader")
+print("tensorflow_datasets" in sys.modules, len(datasets.NAMES))
+import keras_seqattn.datasets.builders
+import tensorflow_datasets as tfds
+
+for name in datasets.NAMES:
+    builder = tfds.builder(
+        name, data_dir=sys.argv[1], file_format="array_record"
+    )
+    print(builder.name, type(builder).__module__)
+"""
+
+
+def test_importing_a_reader_imports_no_tensorflow_datasets(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", READERS, tmp_path],
+        env={**os.environ, "KERAS_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, *builders = done.stdout.splitlines()
+    assert first == "False 4"
+    assert builders == [
+        f"{name} keras_seqattn.datasets.{name}.{name}_dataset_builder"
+        for name in datasets.NAMES
+    ]
+
+
 CHILD = """
 import sys
 

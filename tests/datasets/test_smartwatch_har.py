@@ -3,12 +3,18 @@ import pytest
 
 from keras_seqattn import activity
 from keras_seqattn import datasets
+from keras_seqattn._files.file_tree import FileTree
 from keras_seqattn.datasets.smartwatch_har import reader
 from tests.datasets.original_files import SMARTWATCH_CHANNELS
 from tests.datasets.original_files import SMARTWATCH_CLASSES
 from tests.datasets.original_files import smartwatch_recordings
 from tests.datasets.original_files import write_smartwatch_har
 from tests.datasets.original_files import zip_folder
+
+
+def read_windows(path, **options):
+    with FileTree(path) as tree:
+        return reader.read_windows(tree, **options)
 
 
 def test_what_was_written_is_read_window_by_window(tmp_path):
@@ -38,7 +44,7 @@ def test_an_incomplete_set_is_noticed(tmp_path, caplog):
     datasets.load("smartwatch_har", path=tmp_path)
     assert "Expected: 223 recordings" in caplog.text
     with pytest.raises(FileNotFoundError, match=r"Received: 3\. Fetch"):
-        reader.read_windows(tmp_path, complete=True)
+        read_windows(tmp_path, complete=True)
 
 
 def test_windows_of_other_lengths(tmp_path):
@@ -78,13 +84,13 @@ def test_bad_files(tmp_path):
     ):  # fmt: skip
         file.write_text(bad)
         with pytest.raises(ValueError, match=message):
-            reader.read_windows(tmp_path / "set")
+            read_windows(tmp_path / "set")
     file.write_text(text)
     zip_folder(tmp_path / "set", tmp_path / "other.zip")
     write_smartwatch_har(tmp_path / "copy", smartwatch_recordings()[:1])
     with pytest.raises(ValueError, match="recordings more than once"):
-        reader.read_windows(tmp_path)
+        read_windows(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"s01_01_sw\.csv"):
-        reader.read_windows(tmp_path / "set" / "DATA" / "s01")
+        read_windows(tmp_path / "set" / "DATA" / "s01")
     with pytest.raises(ValueError, match="`split` must be one of"):
         datasets.load("smartwatch_har", "test", path=tmp_path / "set")

@@ -1,7 +1,10 @@
+import zipfile
+
 import numpy as np
 import pytest
 
 from keras_seqattn import datasets
+from keras_seqattn._files.file_tree import FileTree
 from keras_seqattn.activity import load_activity
 from keras_seqattn.datasets.uci_har import reader
 from tests.datasets.original_files import UCI_HAR_CHANNELS
@@ -16,6 +19,11 @@ def root(tmp_path):
     return tmp_path / "UCI HAR Dataset"
 
 
+def read_windows(path, split="train"):
+    with FileTree(path) as tree:
+        return reader.read_windows(tree, split)
+
+
 @pytest.mark.parametrize("split", reader.SPLITS)
 def test_what_was_written_is_read(root, split, caplog):
     written = write_uci_har(root)
@@ -23,7 +31,7 @@ def test_what_was_written_is_read(root, split, caplog):
     x, y, subject = written[split]
     for path in (root, root.parent, archive):
         for found in (
-            reader.read_windows(path, split),
+            read_windows(path, split),
             load_activity(path, split),
         ):
             np.testing.assert_array_equal(found.x, x)
@@ -59,7 +67,7 @@ def test_plain_decimals_and_other_blanks(root):
     file.write_text(
         "\r\n".join("\t".join(map(str, row)) for row in numbers) + "\r\n\r\n"
     )
-    found = reader.read_windows(root, "test")
+    found = read_windows(root, "test")
     np.testing.assert_array_equal(found.x[..., 8], numbers)
 
 
@@ -79,19 +87,19 @@ def test_bad_files(root):
     ):  # fmt: skip
         signal.write_text(bad)
         with pytest.raises(ValueError, match=message):
-            reader.read_windows(root)
+            read_windows(root)
     signal.unlink()
     with pytest.raises(FileNotFoundError, match=r"lacks.*body_gyro_y_train"):
-        reader.read_windows(root)
+        read_windows(root)
     signal.write_text(text)
     (root / "train/y_train.txt").write_text("7\n" * 36)
     with pytest.raises(ValueError, match=r"`y` must be in 0 .. 5"):
-        reader.read_windows(root)
+        read_windows(root)
     (root / "train/y_train.txt").write_text("1\n" * 35)
     with pytest.raises(ValueError, match="one integer a window, 36"):
-        reader.read_windows(root)
+        read_windows(root)
     with pytest.raises(ValueError, match="`split` must be one of"):
-        reader.read_windows(root, "validation")
+        read_windows(root, "validation")
 
 
 def test_the_set_has_windows_of_128_samples_and_its_classes(root):
@@ -103,3 +111,62 @@ def test_the_set_has_windows_of_128_samples_and_its_classes(root):
     labels.write_text(labels.read_text().replace("LAYING", "LYING"))
     with pytest.raises(ValueError, match=r"the classes.*LYING"):
         datasets.load("uci_har", path=root.parent / "whole")
+
+
+def test_labels_are_taken_by_number(root):
+    x, y, _ = write_uci_har(root, uci_har_arrays(timesteps=128))["train"]
+    labels = root / "activity_labels.txt"
+    rows = labels.read_text().splitlines()
+    labels.write_text("\n".join([*rows[3:], "", *rows[:3]]))
+    found = read_windows(root)
+    assert found.classes == UCI_HAR_CLASSES
+    np.testing.assert_array_equal(found.y, y)
+    # And so for the set, which has an order of its own.
+    loaded = datasets.load("uci_har", path=root)
+    np.testing.assert_array_equal(loaded["label"], y)
+    np.testing.assert_array_equal(loaded["signal"], x)
+    # Beyond 9 the order of numbers is not that of text.
+    more = [f"{number} MORE_{number}" for number in range(7, 13)]
+    labels.write_text("\n".join([*more[::-1], *rows]))
+    assert read_windows(root).classes == (
+        *UCI_HAR_CLASSES,
+        *(f"MORE_{number}" for number in range(7, 13)),
+    )
+    for bad in (
+        rows[1:],
+        [*rows, rows[0]],
+        [*rows[:5], "5 LAYING"],
+        [*rows[:5], "six LAYING"],
+        [*rows[:5], "6"],
+        [*rows[:5], "6 LYING DOWN"],
+        UCI_HAR_CLASSES,
+    ):
+        labels.write_text("\n".join(bad))
+        with pytest.raises(ValueError, match=r"labels\.txt' must have a row"):
+            read_windows(root)
+
+
+def test_an_archive_is_opened_once(root, tmp_path, monkeypatch):
+    """To tell its kind, and to read it."""
+    x, _, _ = write_uci_har(root)["train"]
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    zip_folder(root, inner / "UCI HAR Dataset.zip")
+    outer = zip_folder(inner, tmp_path / "outer.zip")
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, file, *arguments, **options):
+            opened.append(file)
+            super().__init__(file, *arguments, **options)
+
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    np.testing.assert_array_equal(load_activity(outer).x, x)
+    assert len(opened) == 2 and opened[0] == str(outer)
+
+
+def test_what_is_unpacked_comes_before_its_archive(root):
+    """Also where the archive was looked through for another set's files."""
+    x, _, _ = write_uci_har(root)["train"]
+    zip_folder(root, root.parent / "UCI HAR Dataset.zip")
+    np.testing.assert_array_equal(load_activity(root.parent).x, x)

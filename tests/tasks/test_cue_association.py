@@ -441,8 +441,6 @@ def test_a_perfect_predictor(task):
     right = task.correct(batch.y, batch)
     assert right.dtype == bool and right.shape == (100, task.num_queries)
     assert right.all()
-    assert ks.tasks.cue_copy_accuracy(batch.y, batch, task.amplitude) == 1
-    assert ks.tasks.false_alarm_rate(batch.y, batch, task.amplitude) == 0
     assert not task.correct(-batch.y, batch).any()
 
 
@@ -479,23 +477,6 @@ def test_queries_are_judged_one_by_one():
         right = GENERAL.correct(outputs, batch)
         want = [[number != query for number in range(3)]] * 60
         assert right.tolist() == want
-
-
-def test_cue_copy_and_false_alarms():
-    batch = FACTORIAL.sample(60, seed=12)
-    outputs = batch.y.copy()
-    outputs[:15, 2, 0] = 0.8 - outputs[:15, 2, 0]
-    outputs[:, 0, 5] = 0.41
-    assert ks.tasks.cue_copy_accuracy(outputs, batch) == pytest.approx(0.75)
-    # One of the 18 quiet steps.
-    rate = ks.tasks.false_alarm_rate(outputs, batch)
-    assert rate == pytest.approx(1 / 18)
-    # Recall alone: a copy of the cue is an alarm.
-    task = ks.tasks.additive_task(copy_cue=False)
-    rate = ks.tasks.false_alarm_rate(
-        ADDITIVE.sample(60, seed=13).y, task.sample(60, seed=13)
-    )
-    assert rate == pytest.approx(3 / 24)
 
 
 def most_frequent_share(draws):

@@ -173,39 +173,6 @@ def test_a_list_is_a_delay_range():
     assert task == MAIN and hash(task) == hash(MAIN)
 
 
-def test_false_alarms_against_a_loop():
-    batch = MAIN.sample(40, seed=8)
-    outputs = np.random.default_rng(0).uniform(0, 0.8, batch.y.shape)
-    outputs[3, 20] = np.nan
-    alarms = quiet = 0
-    for row in range(40):
-        for step in range(85):
-            if step == batch.query_step[row, 0]:
-                continue
-            if step == 5 and batch.answer[row, 0]:
-                continue
-            quiet += 1
-            output = outputs[row, step, 0]
-            alarms += bool(np.isnan(output)) or output > 0.4
-    rate = ks.tasks.false_alarm_rate(outputs, batch, 0.8)
-    assert rate == pytest.approx(alarms / quiet)
-    assert ks.tasks.false_alarm_rate(batch.y, batch) == 0
-    # The same outputs, with an amplitude they do not reach.
-    assert ks.tasks.false_alarm_rate(batch.y + 0.7, batch, 1.6) == 0
-
-
-def test_cue_copy():
-    batch = LONG.sample(40, seed=9)
-    assert ks.tasks.cue_copy_accuracy(batch.y, batch) == 1
-    absent = np.mean(batch.answer == 0)
-    copied = ks.tasks.cue_copy_accuracy(0 * batch.y, batch)
-    assert copied == pytest.approx(absent)
-    assert ks.tasks.cue_copy_accuracy(np.nan * batch.y, batch) == 0
-    outputs = batch.y.copy()
-    outputs[:, 5] = 0.8 - outputs[:, 5]
-    assert ks.tasks.cue_copy_accuracy(outputs, batch) == pytest.approx(0.95)
-
-
 def test_accuracy_by_delay_against_a_loop():
     rng = np.random.default_rng(10)
     delay = rng.integers(2, 78, size=(500, 1))
@@ -268,19 +235,10 @@ def test_bad_calls():
     batch = MAIN.sample(4, seed=0)
     with pytest.raises(ValueError, match="`batch_size` must be a positive"):
         MAIN.sample(0)
-    for score in (
-        MAIN.correct,
-        ks.tasks.false_alarm_rate,
-        ks.tasks.cue_copy_accuracy,
+    with pytest.raises(
+        ValueError, match=r"`batch.y`, \(4, 85, 1\). Received: .*\(4, 85\)"
     ):
-        with pytest.raises(
-            ValueError, match=r"`batch.y`, \(4, 85, 1\). Received: .*\(4, 85\)"
-        ):
-            score(batch.y[..., 0], batch)
-    with pytest.raises(ValueError, match="`amplitude` must be a finite"):
-        ks.tasks.false_alarm_rate(batch.y, batch, 0)
-    with pytest.raises(ValueError, match="`amplitude` must be a finite"):
-        ks.tasks.cue_copy_accuracy(batch.y, batch, -1)
+        MAIN.correct(batch.y[..., 0], batch)
 
 
 @pytest.mark.parametrize(

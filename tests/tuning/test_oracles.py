@@ -1,7 +1,6 @@
 """A kill between any two writes, without the trainings: all of them."""
 
 import json
-import sys
 
 import keras_tuner
 import pytest
@@ -189,38 +188,12 @@ def test_bayesian_search_leaves_trials_for_its_model():
 
 
 @pytest.mark.parametrize("tuner", ["random", "grid", "hyperband"])
-def test_all_workers_have_a_trial_at_once(tuner, tmp_path):
+def test_four_trials_run_at_once(tuner, tmp_path):
     oracle = new_oracle(tuner, tmp_path)
-    found = [oracle.create_trial(f"worker{i}") for i in range(4)]
+    found = [oracle.create_trial(f"ray{i}") for i in range(4)]
     assert [trial.status for trial in found] == ["RUNNING"] * 4
     values = [tuple(t.hyperparameters.values.items()) for t in found]
     assert len(set(values)) == 4
-
-
-def end(oracle, trial):
-    oracle.update_trial(
-        trial.trial_id, {"score": score(trial.hyperparameters.values)}
-    )
-    trial.status = "COMPLETED"
-    oracle.end_trial(trial)
-
-
-def test_a_worker_ends_its_trial_after_its_chief_began_again(tmp_path):
-    oracle = new_oracle("random", tmp_path)
-    first = oracle.create_trial("worker0")
-    second = oracle.create_trial("worker1")
-    oracle = new_oracle("random", tmp_path)
-    again = oracle.create_trial("worker0")
-    assert again.trial_id == first.trial_id
-    end(oracle, second)  # It waited to be run again: not now.
-    third = oracle.create_trial("worker1")
-    assert third.trial_id == "2"
-    end(oracle, third)
-    end(oracle, first)  # By whom it was given to before.
-    end(oracle, again)
-    assert oracle.end_order == ["1", "2", "0"]
-    run(oracle)
-    assert sorted(oracle.end_order) == [str(i) for i in range(6)]
 
 
 def test_stops_in_order_are_no_deaths(tmp_path):
@@ -233,19 +206,3 @@ def test_stops_in_order_are_no_deaths(tmp_path):
         oracle = new_oracle("random", tmp_path)
         oracle.counts_starts = False
         assert oracle.create_trial("tuner0").trial_id == "0"
-
-
-def test_a_chief_that_cannot_write_ends(tmp_path, monkeypatch, capsys):
-    oracle = new_oracle("random", tmp_path)
-
-    def full(path, data):
-        raise directory.SearchError("No space left.")
-
-    monkeypatch.setattr(oracles, "write_atomically", full)
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
-    monkeypatch.setattr(oracles.os, "_exit", sys.exit)
-    with pytest.raises(SystemExit) as ended:
-        oracle.create_trial("worker0")
-    assert ended.value.code == 1
-    assert capsys.readouterr().err == "error: No space left.\n"

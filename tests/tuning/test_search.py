@@ -17,7 +17,6 @@ from tuning.directory import SearchError
 from tuning.executions import run_executions
 from tuning.figure import draw_parameters
 from tuning.results import ranked
-from tuning.search import make_tuner
 from tuning.search import search
 from tuning.settings import Settings
 from tuning.tuner import run_values
@@ -264,21 +263,15 @@ def test_any_keras_tuner_can_use_a_hypermodel(tmp_path):
     assert tuner.oracle.get_best_trials()[0].score > 0
 
 
-def test_a_worker_leaves_the_directory_to_its_chief(
-    done, monkeypatch, tmp_path
-):
-    settings = make_settings(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(search_module, "is_worker", lambda: True)
-        tuner = make_tuner(settings)
-        tuner.save()
-        assert list(tmp_path.glob("trials/*")) == []
-        assert tuner.oracle.on_end is None
+def test_kerastuners_own_workers_are_refused(tmp_path, monkeypatch):
+    """A chief would serve, and wait for ever."""
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker-1")
-    assert search_module.is_worker()
-    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
-    assert not search_module.is_worker()
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "8000")
+    for name in ("chief", "worker-1"):
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", name)
+        with pytest.raises(SearchError, match=r"ORACLE_IP is set.*ray"):
+            search(make_settings(tmp_path), verbose=0)
+    assert not (tmp_path / "trials").exists()
 
 
 @pytest.mark.timeout(900)

@@ -82,8 +82,3 @@ def runs(folder):
 
 
 HYPERMODEL = TracedHyperModel
-
-if __name__ == "__main__":
-    from tuning.command_line import main
-
-    main("tests.tuning.traced_stem")

@@ -50,70 +50,6 @@ def rectifier(x, gain, threshold, softness):
     return gain * np.log1p(np.exp(softness * (x - threshold))) / softness
 
 
-# Activation explorer
-
-
-def test_explorer_draws_the_nine_sets():
-    axes = visualization.plot_activation_explorer()
-    assert axes.shape == (3, 3)
-    for ax, values in zip(
-        axes.flat,
-        [
-            (1, 1, 1), (-1, 1, 1), (10, 1, 1),
-            (1, 1, -1), (-1, 2, -1), (1, -1, -10),
-            (-1, -1.5, -1), (2, 1.5, 5), (-2, -1, -10),
-        ],
-        strict=True,
-    ):  # fmt: skip
-        x, y = ax.lines[-1].get_data()
-        assert (x[0], x[-1]) == ax.get_xlim() == (-2.5, 2.5)
-        assert ax.get_ylim() == (-3, 3)
-        np.testing.assert_allclose(y, rectifier(x, *values), 1e-4, 1e-6)
-    assert axes[1, 2].get_title() == "gain 1, threshold -1, softness -10"
-    # The outer axes alone have labels.
-    assert [ax.get_xlabel() for ax in axes[:, 1]] == ["", "", "pre-activation"]
-    assert [ax.get_ylabel() for ax in axes[1]] == ["output", "", ""]
-
-
-def test_explorer_of_another_activation():
-    sets = [{"n": 1, "s": 0.0}, {"n": 5, "s": 1}]
-    axes = visualization.plot_activation_explorer(
-        sets, ks.activations.adaptive_softplus_sigmoid, (-1, 2), (0, 4)
-    )
-    assert axes.shape == (1, 2)
-    x, y = axes[0, 0].lines[-1].get_data()
-    np.testing.assert_allclose(y, np.log1p(np.exp(x)), 1e-5)
-    x, y = axes[0, 1].lines[-1].get_data()
-    np.testing.assert_allclose(y, 1 / (1 + np.exp(-5 * x)), 1e-5)
-    assert axes[0, 1].get_xlim() == (-1, 2)
-    assert axes[0, 1].get_ylim() == (0, 4)
-
-
-def test_explorer_hides_axes_that_no_set_needs():
-    axes = visualization.plot_activation_explorer([{"gain": 2}] * 5)
-    assert axes.shape == (2, 3)
-    assert [ax.get_visible() for ax in axes.flat] == [True] * 5 + [False]
-    # The lowest one that is visible has the labels of its column.
-    assert axes[0, 2].get_xlabel() == "pre-activation"
-    # Parameters that a set leaves out have their defaults.
-    x, y = axes[0, 0].lines[-1].get_data()
-    np.testing.assert_allclose(y, rectifier(x, 2, 1, 1), 1e-5)
-
-
-def test_explorer_on_given_axes():
-    _, given = plt.subplots(2)
-    axes = visualization.plot_activation_explorer([{}, {"gain": 3}], axes=given)
-    assert list(axes) == list(given)
-    assert [ax.get_xlabel() for ax in axes] == ["pre-activation"] * 2
-    _, one = plt.subplots()
-    drawn = visualization.plot_activation_explorer([{"gain": 3}], axes=one)
-    assert drawn.item() is one
-    with pytest.raises(ValueError, match=r"hold 3 axes, one .* Received: 2"):
-        visualization.plot_activation_explorer([{}] * 3, axes=given)
-    with pytest.raises(ValueError, match="at least one set"):
-        visualization.plot_activation_explorer([])
-
-
 # Traces
 
 
@@ -616,7 +552,9 @@ def test_matplotlib_is_for_figures_alone():
         if path.parent.name != "visualization":
             source = path.read_text()
             assert "matplotlib" not in source, path
-            assert "visualization" not in source, path
+            # The package's own door opens when it is asked to.
+            if path != package / "__init__.py":
+                assert "visualization" not in source, path
 
 
 def test_matplotlib_is_asked_for(monkeypatch):

@@ -37,7 +37,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def read_windows(
-    path: str | os.PathLike[str],
+    tree: FileTree,
     seconds: float = 1.0,
     overlap: float = 0.5,
     *,
@@ -46,7 +46,7 @@ def read_windows(
     """Read the recordings of the watch and cut them into windows.
 
     Args:
-        path: The published archive, the folder unpacked from it, or a folder
+        tree: The published archive, the folder unpacked from it, or a folder
             that holds either.
         seconds: Length of a window.
         overlap: Share of a window that the next one holds too, in [0, 1).
@@ -62,30 +62,29 @@ def read_windows(
         ValueError: A file is damaged, not sampled at 100 Hz, or holds
             anything but the published columns and activities.
     """
-    with FileTree(path) as tree:
-        names = tree.matching(FILES)
-        found = [pathlib.PurePosixPath(name).name for name in names]
-        if not names:
-            raise FileNotFoundError(
-                f"{tree.path!r} lacks recordings of the watch, "
-                "'DATA/s01/s01_01_sw.csv' and so on. It must be the published "
-                "archive, or the folder unpacked from it"
-            )
-        if len(set(found)) != len(found):
-            raise ValueError(
-                f"{tree.path!r} holds recordings more than once; give the "
-                "folder or archive that holds them once. Received: "
-                f"{names[0]!r} and {len(names) - 1} others"
-            )
-        if len(found) != RECORDINGS:
-            message = (
-                f"{tree.path!r} is not the whole published set. Expected: "
-                f"{RECORDINGS} recordings of the watch. Received: {len(found)}"
-            )
-            if complete:
-                raise FileNotFoundError(f"{message}. Fetch or unpack it anew.")
-            logging.getLogger(__name__).warning(message)
-        recordings = [_read_recording(tree, name) for name in names]
+    names = tree.matching(FILES)
+    found = [pathlib.PurePosixPath(name).name for name in names]
+    if not names:
+        raise FileNotFoundError(
+            f"{tree.path!r} lacks recordings of the watch, "
+            "'DATA/s01/s01_01_sw.csv' and so on. It must be the published "
+            "archive, or the folder unpacked from it"
+        )
+    if len(set(found)) != len(found):
+        raise ValueError(
+            f"{tree.path!r} holds recordings more than once; give the "
+            "folder or archive that holds them once. Received: "
+            f"{names[0]!r} and {len(names) - 1} others"
+        )
+    if len(found) != RECORDINGS:
+        message = (
+            f"{tree.path!r} is not the whole published set. Expected: "
+            f"{RECORDINGS} recordings of the watch. Received: {len(found)}"
+        )
+        if complete:
+            raise FileNotFoundError(f"{message}. Fetch or unpack it anew.")
+        logging.getLogger(__name__).warning(message)
+    recordings = [_read_recording(tree, name) for name in names]
     return cut_recordings(
         [signal for signal, _ in recordings],
         [label for _, label in recordings],
@@ -108,7 +107,8 @@ def read_examples(
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Read the windows one by one: see `keras_seqattn.datasets.loading`."""
     check_choice("split", split, SPLITS)
-    windows = read_windows(path, seconds, overlap, complete=complete)
+    with FileTree(path) as tree:
+        windows = read_windows(tree, seconds, overlap, complete=complete)
     return windows.examples()
 
 

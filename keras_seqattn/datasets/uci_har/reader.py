@@ -43,13 +43,11 @@ TIMESTEPS = 128
 WINDOWS = {"train": 7352, "test": 2947}  # as published
 
 
-def read_windows(
-    path: str | os.PathLike[str], split: str = "train"
-) -> ActivityWindows:
+def read_windows(tree: FileTree, split: str = "train") -> ActivityWindows:
     """Read the raw windows of UCI HAR.
 
     Args:
-        path: The published archive, the folder `UCI HAR Dataset` unpacked
+        tree: The published archive, the folder `UCI HAR Dataset` unpacked
             from it, or a folder that holds either.
         split: `"train"` (21 subjects) or `"test"` (the other 9).
 
@@ -62,14 +60,13 @@ def read_windows(
         ValueError: A file is damaged, or the files do not fit together.
     """
     check_choice("split", split, SPLITS)
-    with FileTree(path) as tree:
-        lines = [*tree.lines("activity_labels.txt")]
-        y = read_numbers(tree, f"{split}/y_{split}.txt", "int64")
-        subject = read_numbers(tree, f"{split}/subject_{split}.txt", "int64")
-        signals = [
-            read_numbers(tree, f"{split}/Inertial Signals/{name}_{split}.txt")
-            for name in CHANNELS
-        ]
+    classes = _read_classes(tree)
+    y = read_numbers(tree, f"{split}/y_{split}.txt", "int64")
+    subject = read_numbers(tree, f"{split}/subject_{split}.txt", "int64")
+    signals = [
+        read_numbers(tree, f"{split}/Inertial Signals/{name}_{split}.txt")
+        for name in CHANNELS
+    ]
     shapes = {signal.shape for signal in signals}
     if len(shapes) > 1:
         raise ValueError(
@@ -80,7 +77,7 @@ def read_windows(
         logging.getLogger(__name__).warning(
             "%s: the published %s part has %d windows, this one %d. Is it "
             "cut short?",
-            os.fspath(path),
+            tree.path,
             split,
             WINDOWS[split],
             len(y),
@@ -89,7 +86,7 @@ def read_windows(
         x=np.stack(signals, axis=-1),
         y=y[:, 0] - 1,
         subject=subject[:, 0],
-        classes=tuple(line.split()[-1] for line in lines if line.strip()),
+        classes=classes,
         channels=CHANNELS,
         rate=RATE,
     )
@@ -99,7 +96,8 @@ def read_examples(
     path: str | os.PathLike[str], split: str
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Read the windows one by one: see `keras_seqattn.datasets.loading`."""
-    windows = read_windows(path, split)
+    with FileTree(path) as tree:
+        windows = read_windows(tree, split)
     if windows.x.shape[1] != TIMESTEPS or windows.classes != CLASSES:
         raise ValueError(
             f"UCI HAR has windows of {TIMESTEPS} samples and the classes "
@@ -107,3 +105,18 @@ def read_examples(
             f"{windows.classes}"
         )
     return windows.examples()
+
+
+def _read_classes(tree: FileTree) -> tuple[str, ...]:
+    """Return the names of the activities 1, 2 and so on."""
+    lines = [*tree.lines("activity_labels.txt")]
+    rows = [line.split() for line in lines if line.strip()]
+    numbers = [str(number) for number in range(1, len(rows) + 1)]
+    if any(len(row) != 2 for row in rows) or {*numbers} != {r[0] for r in rows}:
+        raise ValueError(
+            f"{tree.place('activity_labels.txt')!r} must have a row for each "
+            "activity, its number, counted from 1, and its name. "
+            f"Received: {rows}"
+        )
+    names = dict(rows)
+    return tuple(names[number] for number in numbers)
