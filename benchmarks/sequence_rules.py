@@ -133,7 +133,10 @@ def main():
             epochs=arguments.epochs,
             seeds=arguments.seeds,
             search=learning_rules.RateSearch(
-                trials=12, output=(0.001, 0.1), ratio=(0.5, 16.0)
+                trials=12,
+                repeats=0,
+                output=(0.001, 0.1),
+                ratio=(0.5, 16.0),
             ),
             verbose=0,
         ).table(),

@@ -131,7 +131,7 @@ def learn_in_time(arguments: argparse.Namespace, output: pathlib.Path) -> None:
         arguments.hidden or [200],
         methods=arguments.methods or learning_rules.SEQUENCE_METHODS,
         search=learning_rules.RateSearch(
-            arguments.trials, output=rates, ratio=(0.5, 16.0)
+            arguments.trials, repeats=0, output=rates, ratio=(0.5, 16.0)
         ),
         seeds=arguments.seeds,
         epochs=arguments.epochs,

@@ -11,7 +11,7 @@ import keras_seqattn as ks
 from keras_seqattn.datasets.loading import NAMES
 from keras_seqattn.learning_rules.images import methods
 from keras_seqattn.learning_rules.images import optimizer
-from keras_seqattn.learning_rules.sequences import compare as sequences
+from keras_seqattn.learning_rules.sequences import methods as sequences
 from keras_seqattn.streaming import step_layers
 
 ROOT = pathlib.Path(__file__).parents[1]

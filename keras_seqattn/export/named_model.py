@@ -10,6 +10,7 @@ import keras
 
 from keras_seqattn._keras_internals import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
+from keras_seqattn.streaming.names import NEXT
 
 
 class NamedModel:
@@ -76,9 +77,9 @@ class NamedModel:
         ):
             return False
         states = [
-            (x, outputs[f"next_{name}"])
+            (x, outputs[NEXT + name])
             for name, x in self._inputs.items()
-            if f"next_{name}" in outputs
+            if NEXT + name in outputs
         ]
         return bool(states) and all(
             len(old.shape) == 2

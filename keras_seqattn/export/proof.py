@@ -12,6 +12,10 @@ import keras
 import numpy as np
 
 from keras_seqattn._keras_internals import find_layers
+from keras_seqattn._trial_inputs import all_finite
+from keras_seqattn._trial_inputs import hides_nan
+from keras_seqattn._trial_inputs import is_float
+from keras_seqattn._trial_inputs import mask_values
 from keras_seqattn.export.named_model import NamedModel
 
 # What is tried: batch, steps beyond the longest window of a layer, whether
@@ -135,10 +139,14 @@ def _trial(
     """Random inputs and what the model makes of them."""
     inputs = _random_inputs(named, number, batch, steps, signed, missing)
     outputs = _outputs(named, inputs)
-    arrays = [x.astype("float64") for x in outputs.values()]
+
+    def run(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        found = _outputs(named, dict(zip(inputs, arrays, strict=True)))
+        return list(found.values())
+
+    lists = list(inputs.values()), list(outputs.values())
     if (signed or missing) and (
-        not all(np.isfinite(x).all() for x in arrays)
-        or (signed and _hides_nan(named, inputs, outputs))
+        not all_finite(lists[1]) or (signed and hides_nan(run, *lists))
     ):
         # A model of positive numbers alone, which may take a root of them.
         return _trial(named, number, batch, steps, False, False)
@@ -151,23 +159,6 @@ def _outputs(named: NamedModel, inputs: Arrays) -> Arrays:
         name: np.asarray(keras.ops.convert_to_numpy(output))
         for name, output in outputs.items()
     }
-
-
-def _hides_nan(named: NamedModel, inputs: Arrays, outputs: Arrays) -> bool:
-    """Whether a negative number is a NaN to the model, and none comes out.
-
-    The ReLU of NaN is 0 on some backends.
-    """
-    spoilt = _outputs(
-        named,
-        {
-            name: np.where(x < 0, np.nan, x).astype(x.dtype)
-            if x.dtype.kind == "f"
-            else x
-            for name, x in inputs.items()
-        },
-    )
-    return any(np.array_equal(spoilt[name], x) for name, x in outputs.items())
 
 
 def _random_inputs(
@@ -185,13 +176,13 @@ def _random_inputs(
     convolutions = [x for x in layers if isinstance(x, keras.layers.Conv1D)]
     strides = math.prod(x.strides[0] for x in convolutions)
     length = steps + strides * max(windows)
-    masked = [x.mask_value for x in layers if hasattr(x, "mask_value")]
+    masked = mask_values(named.model)
     arrays = {}
     for name, spec in named.inputs.items():
         first, *rest = spec.shape
         shape = (first or batch, *(size or length for size in rest))
         array = random.uniform(-1.0 if signed else 0.0, 1.0, size=shape)
-        if spec.dtype.startswith(("float", "bfloat")):
+        if is_float(spec.dtype):
             if missing and len(shape) > 1:
                 gone = random.uniform(size=shape[:-1]) < 0.3
                 gone.flat[0] = True

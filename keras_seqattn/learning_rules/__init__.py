@@ -27,21 +27,21 @@ from keras_seqattn.learning_rules.search import Rates as Rates
 from keras_seqattn.learning_rules.images.training import (
     RuleTrainer as RuleTrainer,
 )
-from keras_seqattn.learning_rules.sequences.compare import (
+from keras_seqattn.learning_rules.sequences.methods import (
     SEQUENCE_METHODS as SEQUENCE_METHODS,
 )
-from keras_seqattn.learning_rules.sequences.compare import (
+from keras_seqattn.learning_rules.sequences.report import (
     SequenceReport as SequenceReport,
 )
-from keras_seqattn.learning_rules.sequences.compare import (
+from keras_seqattn.learning_rules.sequences.data import (
     TaughtSequences as TaughtSequences,
 )
 from keras_seqattn.learning_rules.sequences.compare import (
     compare_on_sequences as compare_on_sequences,
 )
-from keras_seqattn.learning_rules.sequences.compare import (
+from keras_seqattn.learning_rules.sequences.data import (
     draw_sinusoids as draw_sinusoids,
 )
-from keras_seqattn.learning_rules.sequences.compare import (
+from keras_seqattn.learning_rules.sequences.data import (
     draw_xor_sequences as draw_xor_sequences,
 )

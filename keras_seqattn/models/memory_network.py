@@ -7,6 +7,7 @@ import keras
 
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._keras_internals import has_mask
 from keras_seqattn.layers.gain_modulated_neuron import GainModulatedNeuron
 
 
@@ -213,7 +214,7 @@ def modulation_model(model: keras.Model) -> keras.Model:
             f"sequences. Received: layers {[x.name for x in model.layers]}"
         )
     inputs, *others = keras.tree.flatten(layers[0].input)
-    if len(others) > (getattr(inputs, "_keras_mask", None) is not None):
+    if len(others) > has_mask(inputs):
         raise ValueError(
             "The neurons must begin without an `initial_state` of their own. "
             f"Received: {layers[0].name} with {len(others)} further inputs"

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seqattn._trial_inputs import draw_positive
 from keras_seqattn.streaming.trial import trial_weights
 
 
@@ -89,8 +90,4 @@ def _draw(rng: Any, x: Any, length: int | None) -> np.ndarray:
     shape[0] = 2
     if length is not None:
         shape[1] = length
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    if dtype.startswith(("float", "bfloat")):
-        # Where square root and logarithm have a value too.
-        return rng.uniform(0.1, 0.9, size=shape).astype("float32")
-    return rng.integers(0, 2, size=shape)
+    return draw_positive(rng, shape, x.dtype)

@@ -1,5 +1,6 @@
 """A last look at a twin: its numbers beside those of the model."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,16 @@ from keras import ops
 from keras_seqattn._backend.compiled import compiled_sequence
 from keras_seqattn._backend.compiled import compiled_step
 from keras_seqattn._keras_internals import find_layers
+from keras_seqattn._trial_inputs import Arrays
+from keras_seqattn._trial_inputs import all_finite
+from keras_seqattn._trial_inputs import draw_positive
+from keras_seqattn._trial_inputs import hides_nan
+from keras_seqattn._trial_inputs import mask_values
+from keras_seqattn.streaming.names import MASK
+from keras_seqattn.streaming.names import NEXT
 from keras_seqattn.streaming.trial import trial_weights
 
 MISSING = 7
-Outputs = list[np.ndarray]
 Tensors = dict[str, Any]
 Run = Callable[[Any], Any]
 
@@ -44,20 +51,21 @@ def check_equal(
     """
     rng = np.random.default_rng(1)
     batch = model.inputs[0].shape[0] or 2
-    has_mask = "mask" in step.input
+    has_mask = MASK in step.input
     total = length + MISSING * has_mask
     mask = np.arange(total) >= MISSING * has_mask
     mask = np.stack([mask, *(rng.permutation(mask) for _ in range(batch - 1))])
     variables = {id(v): v for v in [*model.variables, *step.variables]}
     with trial_weights(variables.values()):
-        run = compiled_sequence(model)
+        try_out = functools.partial(
+            _run, compiled_sequence(model), model, window
+        )
         for draw in (_signed, _positive):
             x = [draw(rng, s, model, (batch, total)) for s in model.inputs]
             kept = [v[mask].reshape(batch, length, *v.shape[2:]) for v in x]
-            expected = _run(run, model, kept, window)
-            if all(np.isfinite(y).all() for y in expected) and not (
-                draw is _signed
-                and _hides_nan(run, model, kept, window, expected)
+            expected = try_out(kept)
+            if all_finite(expected) and not (
+                draw is _signed and hides_nan(try_out, kept, expected)
             ):
                 break
         else:
@@ -117,22 +125,15 @@ def _signed(rng: Any, x: Any, model: keras.Model, shape: Any) -> np.ndarray:
     if values.dtype.kind != "f":
         return values
     values = rng.normal(size=values.shape).astype("float32")
-    hidden = [
-        layer.mask_value
-        for layer in find_layers(model)
-        if isinstance(layer, keras.layers.Masking)
-    ]
-    for value in {0, *hidden}:  # What a model may hide.
+    for value in {0, *mask_values(model)}:  # What a model may hide.
         values[rng.random(shape) < 0.15] = value
     return values
 
 
 def _positive(rng: Any, x: Any, model: keras.Model, shape: Any) -> np.ndarray:
-    shape = (*shape, *(size or 5 for size in x.shape[2:]))
-    if "float" in keras.backend.standardize_dtype(x.dtype):
-        # Where square root and logarithm have a value too.
-        return rng.uniform(0.1, 0.9, size=shape).astype("float32")
-    return rng.integers(0, 2, size=shape)
+    return draw_positive(
+        rng, (*shape, *(size or 5 for size in x.shape[2:])), x.dtype
+    )
 
 
 def _ends(length: int, window: int) -> list[int]:
@@ -140,31 +141,10 @@ def _ends(length: int, window: int) -> list[int]:
     return sorted({0, min(1, length - 1), window - 1, length - 2, length - 1})
 
 
-def _hides_nan(
-    run: Run,
-    model: keras.Model,
-    x: Outputs,
-    window: int | None,
-    expected: Outputs,
-) -> bool:
-    """Whether a negative number is a NaN to the model, and none comes out.
+def _run(run: Run, model: keras.Model, window: int | None, x: Arrays) -> Arrays:
+    """Arrays of the sequences, or at the end of some windows."""
 
-    The ReLU of NaN is 0 on some backends.
-    """
-    spoilt = [
-        np.where(v < 0, np.nan, v).astype(v.dtype) if v.dtype.kind == "f" else v
-        for v in x
-    ]
-    found = _run(run, model, spoilt, window)
-    return any(map(np.array_equal, found, expected))
-
-
-def _run(
-    run: Run, model: keras.Model, x: Outputs, window: int | None
-) -> Outputs:
-    """Outputs of the sequences, or at the end of some windows."""
-
-    def outputs(x: Outputs) -> Outputs:
+    def outputs(x: Arrays) -> Arrays:
         given = [
             ops.convert_to_tensor(value, symbol.dtype)
             for value, symbol in zip(x, model.inputs, strict=True)
@@ -186,11 +166,11 @@ def _run(
 
 def _stream(
     step: keras.Model, x: Tensors, names: list[str], mask: np.ndarray
-) -> Outputs:
+) -> Arrays:
     states = {
         name: ops.zeros((len(mask), *s.shape[1:]), s.dtype)
         for name, s in step.input.items()
-        if f"next_{name}" in step.output
+        if NEXT + name in step.output
     }
 
     def given(t: int) -> Tensors:
@@ -198,15 +178,15 @@ def _stream(
             name: ops.convert_to_tensor(value[:, t], step.input[name].dtype)
             for name, value in x.items()
         }
-        if "mask" in step.input:
-            now["mask"] = ops.convert_to_tensor(mask[:, t])
+        if MASK in step.input:
+            now[MASK] = ops.convert_to_tensor(mask[:, t])
         return {**now, **states}
 
     run = compiled_step(step, given(0))
     found = []
     for t in range(mask.shape[1]):
         results = run(given(t))
-        states = {name: results[f"next_{name}"] for name in states}
+        states = {name: results[NEXT + name] for name in states}
         found.append([_numpy(results[name]) for name in names])
     return [np.stack(y, axis=1) for y in zip(*found, strict=True)]
 

@@ -13,11 +13,11 @@ import numpy as np
 from keras import ops
 
 from keras_seqattn._backend.compiled import compiled_step
-from keras_seqattn.streaming.step_model import MASK
-from keras_seqattn.streaming.step_model import NEXT
+from keras_seqattn.streaming.names import MASK
+from keras_seqattn.streaming.names import NEXT
+from keras_seqattn.streaming.names import state_inputs
 from keras_seqattn.streaming.step_model import initial_state
 from keras_seqattn.streaming.step_model import numpy_type
-from keras_seqattn.streaming.step_model import state_inputs
 
 FINGERPRINT = "fingerprint"
 # What reading a file of another kind, or half of one, may raise.

@@ -8,14 +8,14 @@ import numpy as np
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._keras_internals import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
+from keras_seqattn.streaming.names import MASK
+from keras_seqattn.streaming.names import NEXT
+from keras_seqattn.streaming.names import operation_names
+from keras_seqattn.streaming.names import output_names
+from keras_seqattn.streaming.names import state_inputs
 from keras_seqattn.streaming.proof import check_equal
 from keras_seqattn.streaming.trial import trial_length
 from keras_seqattn.streaming.twin import Twin
-from keras_seqattn.streaming.twin import names_of
-from keras_seqattn.streaming.twin import unique
-
-MASK = "mask"
-NEXT = "next_"
 
 
 def step_model(
@@ -97,7 +97,7 @@ def step_model(
     length = window or model.inputs[0].shape[1] or trial_length(model)
     twin = Twin(model, window, length)
     found = twin.run(model, [twin.begin(x, alive) for x in given])
-    names = _output_names(model)
+    names = output_names(model)
     outputs = {
         name: twin.end(x, _has_time(model, whole), name)
         for name, x, whole in zip(names, found, model.outputs, strict=True)
@@ -139,26 +139,6 @@ def initial_state(step: keras.Model, batch: int = 1) -> dict[str, np.ndarray]:
     }
 
 
-def state_inputs(step: keras.Model) -> dict[str, Any]:
-    """Return the symbolic states of a step model, by name."""
-    inputs, outputs = (
-        getattr(step, name, None) if isinstance(step, keras.Function) else None
-        for name in ("input", "output")
-    )
-    if not isinstance(inputs, dict) or not isinstance(outputs, dict):
-        raise ValueError(
-            "`step` must be a model of one step, as `streaming.step_model("
-            f"model)` returns. Received: step={step!r}"
-        )
-    return {
-        name: x
-        for name, x in inputs.items()
-        if NEXT + name in outputs
-        and len(x.shape) == 2
-        and outputs[NEXT + name].shape == x.shape
-    }
-
-
 def numpy_type(x: Any) -> str:
     """Return the type of a symbolic tensor for NumPy: it has no bfloat16."""
     dtype = keras.backend.standardize_dtype(x.dtype)
@@ -193,12 +173,12 @@ def _check_inputs(model: keras.Model, window: int | None) -> None:
             "Every input of the model must be (batch, time, features). "
             f"Received: {shapes}"
         )
-    if MASK in names_of(model):
+    if MASK in operation_names(model):
         raise ValueError(
             "An input or layer named 'mask' leaves no name for the mask of "
             f"missing steps: name it otherwise. Received: model {model.name!r}"
         )
-    taken = [name for name in _output_names(model) if name.startswith(NEXT)]
+    taken = [name for name in output_names(model) if name.startswith(NEXT)]
     if taken:
         raise ValueError(
             f"Names of outputs must not begin with {NEXT!r}: that is how a "
@@ -226,13 +206,3 @@ def _check_inputs(model: keras.Model, window: int | None) -> None:
 def _has_time(model: keras.Model, output: Any) -> bool:
     shape = output.shape
     return len(shape) > 2 and shape[1] == model.inputs[0].shape[1]
-
-
-def _output_names(model: keras.Model) -> list[str]:
-    structure = getattr(model, "output", None)
-    if isinstance(structure, dict):
-        return sorted(structure)
-    names: list[str] = []
-    for name in model.output_names:
-        names.append(unique(name, {*names, *map(name_of, model.inputs)}))
-    return names

@@ -8,7 +8,10 @@ import keras
 from keras import ops
 
 from keras_seqattn._keras_internals import name_of
+from keras_seqattn._keras_internals import run_through_graph
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
+from keras_seqattn.streaming.names import operation_names
+from keras_seqattn.streaming.names import unique
 from keras_seqattn.streaming.per_step import find_timed_outputs
 from keras_seqattn.streaming.step_layers import BurstPropStep
 from keras_seqattn.streaming.step_layers import ConvolutionStep
@@ -36,7 +39,7 @@ class Twin:
         self.masks: dict[int, list[Any]] = {}
         self._windows: dict[int, Any] = {}
         self._steps: dict[int, StepLayer] = {}
-        self._names = names_of(model)
+        self._names = operation_names(model)
         self._called: dict[str, Any] = {}
         # An id says nothing once its tensor is gone.
         self._sequences: list[Any] = []
@@ -58,9 +61,8 @@ class Twin:
         return x
 
     def run(self, model: keras.Model, inputs: list[Any]) -> list[Any]:
-        # Not public. `clone_model`, which is, takes no further inputs.
-        outputs = model._run_through_graph(inputs, call_fn=self.call)
-        return keras.tree.flatten(outputs)
+        """Call the operations of a model in turn, and return its outputs."""
+        return run_through_graph(model, inputs, self.call)
 
     def call(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
         """Call an operation of the model on tensors of the twin."""
@@ -195,18 +197,6 @@ class Twin:
         )
 
 
-def names_of(model: keras.Model) -> set[str]:
-    """Return the names of all operations, of nested models too."""
-    names = set()
-    for operation in model.operations:
-        names.add(operation.name)
-        if isinstance(operation, keras.Sequential):
-            operation = keras.Model(operation.inputs, operation.outputs)
-        if isinstance(operation, keras.Function):
-            names |= names_of(operation)
-    return names
-
-
 def _tensors(arguments: Any) -> list[Any]:
     return [
         x
@@ -237,12 +227,3 @@ def _begins_with_zeros(layer: keras.layers.RNN) -> bool:
         len(state.shape) == 2 and not ops.any(state)
         for state in keras.tree.flatten(layer.get_initial_state(1))
     )
-
-
-def unique(name: str, taken: Any) -> str:
-    """Return a name that is not taken, like this one."""
-    number, found = 0, name
-    while found in taken:
-        number += 1
-        found = f"{name}_{number}"
-    return found

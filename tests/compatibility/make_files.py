@@ -20,10 +20,10 @@ from keras_seqattn.learning_rules.images.methods import FeedbackAlignmentNetwork
 from keras_seqattn.learning_rules.images.methods import HalfSumOfSquares
 from keras_seqattn.learning_rules.images.methods import Shrink
 from keras_seqattn.learning_rules.images.optimizer import LayerwiseSGD
-from keras_seqattn.learning_rules.sequences.compare import (
+from keras_seqattn.learning_rules.sequences.methods import (
     SequenceBackpropagation,
 )
-from keras_seqattn.learning_rules.sequences.compare import (
+from keras_seqattn.learning_rules.sequences.methods import (
     SequenceFeedbackAlignment,
 )
 

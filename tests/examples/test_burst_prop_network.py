@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_seqattn as ks
-from keras_seqattn.learning_rules.sequences import compare as sequences
+from keras_seqattn.learning_rules.sequences import data
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/burst_prop_network.py"
 QUICK = ["--trials", "1", "--seeds", "0", "--epochs", "1", "--hidden", "5"]
@@ -74,8 +74,8 @@ def test_in_time(task, tmp_path, monkeypatch):
         ("Sinusoids", {"inputs": 10, "steps": 1000}),
         ("XorSequences", {"steps": 1000}),
     ):
-        short = functools.partial(getattr(sequences, name), **settings)
-        monkeypatch.setattr(sequences, name, short)
+        short = functools.partial(getattr(data, name), **settings)
+        monkeypatch.setattr(data, name, short)
     arguments = ["--task", task, "--methods", "burstprop"]
     arguments += ["--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *QUICK, *arguments])

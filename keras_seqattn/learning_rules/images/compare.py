@@ -5,23 +5,22 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_rate
 from keras_seqattn._checks import check_seeds
-from keras_seqattn._training.seeded_model import EndedInNaN
 from keras_seqattn.learning_rules.images.baseline import logistic_error
 from keras_seqattn.learning_rules.images.data import LabelledImages
 from keras_seqattn.learning_rules.images.methods import METHODS
 from keras_seqattn.learning_rules.images.report import LearningReport
 from keras_seqattn.learning_rules.images.report import MethodResult
-from keras_seqattn.learning_rules.images.report import Trial
 from keras_seqattn.learning_rules.images.training import RuleTrainer
-from keras_seqattn.learning_rules.search import FIRST_SEED
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
+from keras_seqattn.learning_rules.search import Run
+from keras_seqattn.learning_rules.search import Trial
+from keras_seqattn.learning_rules.search import search_rates
 
 
 def compare_learning_rules(
@@ -69,7 +68,8 @@ def compare_learning_rules(
         A `LearningReport`.
 
     Raises:
-        ValueError: Arguments out of range; a final training ended in NaN.
+        ValueError: Arguments out of range; every rate of a method, or a final
+            training, ended in NaN.
         ImportError: scikit-learn, for the baseline, is not installed.
 
     Example:
@@ -106,33 +106,9 @@ def compare_learning_rules(
         trainer = RuleTrainer(
             METHODS[name], images.pixels, units, epochs, batch_size, momentum
         )
-        trials = _search(trainer, tuning, search, name, verbose)
-        # Of the finalists: the others have one training to speak for them.
-        best = min(
-            (trial for trial in trials if len(trial.errors) > search.repeats),
-            key=lambda trial: trial.score,
-        )
-        histories, errors = [], []
-        for seed in seeds:
-            histories.append(
-                trainer.fit(
-                    best.rates,
-                    seed,
-                    images.x_train,
-                    images.y_train,
-                    title=f"{name}, seed {seed}",
-                    callbacks=callbacks(name),
-                    verbose=verbose,
-                )
-            )
-            errors.append(trainer.error(images.x_test, images.y_test))
-        results[name] = MethodResult(
-            trials=tuple(trials),
-            best=best,
-            sgd=trainer.sgd_rates(best.rates),
-            test_errors=tuple(errors),
-            histories=tuple(histories),
-            model=trainer.trained_model(),
+        trials, best = _search(trainer, tuning, search, name, verbose)
+        results[name] = _result(
+            trainer, trials, best, images, name, seeds, callbacks, verbose
         )
     return LearningReport(
         name=images.name,
@@ -156,43 +132,54 @@ def _search(
     search: RateSearch,
     name: str,
     verbose: int,
-) -> list[Trial]:
-    """Try all rates once, then the best ones from other seeds."""
-    total = len(search) + search.repeats * min(search.finalists, len(search))
-    bar = keras.utils.Progbar(total, unit_name="trial", verbose=verbose)
-    if verbose:
-        print(f"{name}, learning rates", flush=True)
+) -> tuple[list[Trial], Trial]:
+    """Search a method's rates: all trials, and the best."""
 
-    def train(rates: Rates, seed: int) -> Trial:
-        try:
-            history = trainer.fit(
-                rates,
-                seed,
-                tuning.x_train,
-                tuning.y_train,
-                (tuning.x_test, tuning.y_test),
-                title=name,
-            )
-        except EndedInNaN:  # rates too high, and the trial is lost
-            trial = Trial(rates, (1.0,), (np.inf,), ({},))
-        else:
-            error = trainer.error(tuning.x_test, tuning.y_test)
-            mse = history["val_mse"][-1]
-            trial = Trial(rates, (error,), (mse,), (history,))
-        bar.add(1, [("error", trial.errors[0])])
-        return trial
-
-    first, *others = range(FIRST_SEED, FIRST_SEED + 1 + search.repeats)
-    trials = sorted(
-        (train(rates, first) for rates in search),
-        key=lambda trial: trial.score,
-    )
-    for index, trial in enumerate(trials[: search.finalists]):
-        runs = [trial, *(train(trial.rates, seed) for seed in others)]
-        trials[index] = Trial(
-            trial.rates,
-            tuple(run.errors[0] for run in runs),
-            tuple(run.mses[0] for run in runs),
-            tuple(run.histories[0] for run in runs),
+    def train(rates: Rates, seed: int) -> Run:
+        history = trainer.fit(
+            rates,
+            seed,
+            tuning.x_train,
+            tuning.y_train,
+            (tuning.x_test, tuning.y_test),
+            title=name,
         )
-    return trials
+        error = trainer.error(tuning.x_test, tuning.y_test)
+        return Run(error, history["val_mse"][-1], history)
+
+    return search_rates(name, search, train, 1.0, verbose)
+
+
+def _result(
+    trainer: RuleTrainer,
+    trials: Sequence[Trial],
+    best: Trial,
+    images: LabelledImages,
+    name: str,
+    seeds: Sequence[int],
+    callbacks: Callable[[str], Sequence[keras.callbacks.Callback]],
+    verbose: int,
+) -> MethodResult:
+    """Train a method with its best rates, from each seed."""
+    histories, errors = [], []
+    for seed in seeds:
+        histories.append(
+            trainer.fit(
+                best.rates,
+                seed,
+                images.x_train,
+                images.y_train,
+                title=f"{name}, seed {seed}",
+                callbacks=callbacks(name),
+                verbose=verbose,
+            )
+        )
+        errors.append(trainer.error(images.x_test, images.y_test))
+    return MethodResult(
+        trials=tuple(trials),
+        best=best,
+        sgd=trainer.sgd_rates(best.rates),
+        test_errors=tuple(errors),
+        histories=tuple(histories),
+        model=trainer.trained_model(),
+    )

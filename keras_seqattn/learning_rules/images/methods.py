@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
+from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 
 _BURST_PROBABILITY = 0.2
@@ -106,6 +107,10 @@ class Method:
     rate_unit: float = 1 / _BURST_PROBABILITY
     ratio_unit: float = 4.0
     trains_hidden: bool = True
+
+    def sgd_rates(self, rates: Rates) -> Rates:
+        """Return the rates as the optimizer has them."""
+        return rates.times(self.rate_unit, self.ratio_unit * self.trains_hidden)
 
     def build(self, units: Sequence[int], pixels: int) -> keras.Model:
         """Build the network, with weights that depend on NumPy's seed alone.

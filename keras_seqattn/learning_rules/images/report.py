@@ -9,39 +9,7 @@ import numpy as np
 from keras_seqattn._training.markdown import markdown_table
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """What one pair of learning rates is worth.
-
-    Args:
-        rates: The `Rates`, in the method's units.
-        errors: Error on the validation images, in 0 .. 1, one a seed: several
-            of the finalists, one of the others.
-        mses: Mean squared error on them, one a seed.
-        histories: Keras' histories, with `val_accuracy` at each epoch.
-    """
-
-    rates: Rates
-    errors: tuple[float, ...]
-    mses: tuple[float, ...]
-    histories: tuple[dict[str, list[float]], ...]
-
-    @property
-    def score(self) -> tuple[float, float]:
-        """Mean error, and to tell equals apart the mean squared error."""
-        return float(np.mean(self.errors)), float(np.mean(self.mses))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all numbers, for JSON."""
-        return {
-            "rates": self.rates._asdict(),
-            "errors": list(self.errors),
-            # A training that ended in NaN has none.
-            "mses": [mse if np.isfinite(mse) else None for mse in self.mses],
-            "histories": list(self.histories),
-        }
+from keras_seqattn.learning_rules.search import Trial
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,10 +67,7 @@ class RuleTrainer:
 
     def sgd_rates(self, rates: Rates) -> Rates:
         """Return the rates as the optimizer has them."""
-        method = self.method
-        return rates.times(
-            method.rate_unit, method.ratio_unit * method.trains_hidden
-        )
+        return self.method.sgd_rates(rates)
 
     def fit(
         self,

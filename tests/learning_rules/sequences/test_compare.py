@@ -1,65 +1,14 @@
 import json
 import types
 
-import keras
 import numpy as np
 import pytest
 
 import keras_seqattn as ks
 from keras_seqattn import learning_rules
-from keras_seqattn.learning_rules.sequences import compare as sequences
+from keras_seqattn.learning_rules.search import FIRST_SEED
+from keras_seqattn.learning_rules.sequences.methods import SequenceMethod
 from tests.backend import to_numpy
-from tests.models.burst_prop_cases import SEQUENCES
-from tests.models.burst_prop_cases import TARGETS
-from tests.models.burst_prop_cases import TAUGHT
-from tests.models.burst_prop_cases import TAUGHT_TARGETS
-from tests.models.burst_prop_cases import TEACHER
-from tests.models.burst_prop_cases import set_temporal_weights
-from tests.models.burst_prop_cases import temporal_reference
-
-
-def learn(network, aligned):
-    """Sixty steps of the error itself, in float64."""
-    for t in range(TAUGHT.shape[1]):
-        for m in (2, 1, 0):
-            network.e[m] = network._rate(m, SEQUENCES[:, t])
-        e = network.e[2]
-        where = TAUGHT[:, t, None]
-        top = signal = where * (TARGETS[:, t] - e) * e * (1 - e)
-        deltas = [top]
-        for m in (1, 0):
-            e = network.e[m]
-            if aligned:
-                signal = (top @ network.Y[m].T) * e * (1 - e)
-            else:
-                signal = (signal @ network.W[m + 1].T) * e * (1 - e)
-            deltas.insert(0, signal)
-        for m, delta in enumerate(deltas):
-            network._learn(m, delta, TAUGHT[:, t])
-    return network
-
-
-@pytest.mark.parametrize("aligned", [False, True])
-def test_rules_equal_float64(aligned):
-    start = temporal_reference()
-    kind = sequences.SequenceBackpropagation
-    if aligned:
-        kind = sequences.SequenceFeedbackAlignment
-    model = kind(
-        start.units,
-        mode="temporal",
-        learning_rate_multipliers=[r / start.rates[0] for r in start.rates],
-    )
-    model.build((None, None, 4))
-    set_temporal_weights(model, start)
-    model.compile(keras.optimizers.SGD(start.rates[0]), "mse")
-    model.train_on_batch(SEQUENCES, TAUGHT_TARGETS, TEACHER)
-    learn(start, aligned)
-    for layer, kernel, bias in zip(
-        model.burst_layers, start.W, start.b, strict=True
-    ):
-        np.testing.assert_allclose(to_numpy(layer.kernel), kernel, atol=1e-5)
-        np.testing.assert_allclose(to_numpy(layer.bias), bias, atol=1e-5)
 
 
 def draw(seed):
@@ -77,7 +26,7 @@ def test_comparison():
         [3],
         methods=["output only", "burstprop"],
         search=learning_rules.RateSearch(
-            trials=2, output=(0.05, 0.5), ratio=(1.0, 8.0)
+            trials=2, repeats=0, output=(0.05, 0.5), ratio=(1.0, 8.0)
         ),
         seeds=[0, 3],
         epochs=2,
@@ -117,12 +66,12 @@ def test_comparison():
 def test_the_best_rate_is_taken(monkeypatch):
     """And a rate that ends in NaN is not."""
     search = learning_rules.RateSearch(
-        trials=3, output=(0.1, 10), ratio=(1.0, 2.0)
+        trials=3, repeats=0, output=(0.1, 10), ratio=(1.0, 2.0)
     )
     good, fair, bad = search
     errors = {good: 0.1, fair: 0.3, bad: np.nan}
 
-    def network(method, units, rates, *_):
+    def build(method, units, rates, *_):
         return types.SimpleNamespace(
             fit=lambda *_, **__: types.SimpleNamespace(history={"mse": [1.0]}),
             predict=lambda x, **_: draw(0).y_test + errors[rates],
@@ -139,13 +88,54 @@ def test_the_best_rate_is_taken(monkeypatch):
             verbose=0,
         ).results["burstprop"]
 
-    monkeypatch.setattr(sequences, "_network", network)
+    monkeypatch.setattr(SequenceMethod, "build", build)
     found = compare()
     assert found.rates == good
     assert abs(found.free_run[0] - 0.01) < 1e-6
     errors.update(dict.fromkeys(errors, np.nan))
     with pytest.raises(ValueError, match="burstprop ended in NaN"):
         compare()
+
+
+def test_finalists_learn_the_sequences_of_other_seeds(monkeypatch):
+    drawn, trained = [], []
+
+    def build(method, units, rates, seed, shape):
+        trained.append((rates, seed))
+        return types.SimpleNamespace(
+            fit=lambda *_, **__: types.SimpleNamespace(history={"mse": [1.0]}),
+            predict=lambda x, **_: errors[rates][seed - FIRST_SEED],
+        )
+
+    def draw_and_tell(seed):
+        drawn.append(seed)
+        return draw(seed)
+
+    search = learning_rules.RateSearch(trials=2, finalists=2, repeats=1)
+    lucky, steady = search
+    # Each seed's error is of its own sequences.
+    y = {n: draw(FIRST_SEED + n).y_test for n in range(2)}
+    assert np.abs(y[0] - y[1]).max() > 0.1
+    errors = {
+        lucky: {0: y[0] + 0.1, 1: y[1] + 0.9},
+        steady: {0: y[0] + 0.2, 1: y[1] + 0.2},
+    }
+    errors[steady][3 - FIRST_SEED] = draw(3).y_test + 0.5
+    monkeypatch.setattr(SequenceMethod, "build", build)
+    report = learning_rules.compare_on_sequences(
+        draw_and_tell,
+        [3],
+        methods=["burstprop"],
+        search=search,
+        seeds=[3],
+        chunk_steps=20,
+        verbose=0,
+    )
+    result = report.results["burstprop"]
+    assert result.rates == steady
+    np.testing.assert_allclose(result.free_run, [0.25], rtol=1e-6)
+    assert drawn == [FIRST_SEED, FIRST_SEED + 1, 3]
+    assert [seed - FIRST_SEED for _, seed in trained[:-1]] == [0, 0, 1, 1]
 
 
 def test_bad_arguments():
