@@ -20,9 +20,12 @@ from tests.reference.temporal_burst_prop import MovingAverage
 
 SIZES = 500, 200, 3
 PUBLISHED = {
-    "fd8336a, as coded": {"variant": "fd8336a", "apical_delay": 0},
-    "fd8336a, as documented": {"variant": "fd8336a", "apical_delay": 1},
-    "3cd91fb, as documented": {"variant": "3cd91fb", "apical_delay": 1},
+    f"{variant}, {timing}": {"variant": variant, "apical_delay": delay}
+    for variant, timing, delay in (
+        ("weighted_burst_rate_change", "as coded", 0),
+        ("weighted_burst_rate_change", "as documented", 1),
+        ("burst_probability_change", "as documented", 1),
+    )
 }
 
 
@@ -73,7 +76,11 @@ def speed_table(steps=2000):
     rows = []
     for name, options, reference in (
         ("moving_average", {}, MovingAverage),
-        ("fd8336a", PUBLISHED["fd8336a, as coded"], AsCoded),
+        (
+            "weighted_burst_rate_change",
+            PUBLISHED["weighted_burst_rate_change, as coded"],
+            AsCoded,
+        ),
     ):
         network = published_network(0, **options)
         twin = reference(

@@ -112,7 +112,9 @@ class BurstPropMonitor(keras.callbacks.Callback):
         x = ops.convert_to_tensor(self.x, dtype)
         y = ops.convert_to_tensor(self.y, dtype)
         if model.mode == "temporal":
-            taught = ops.convert_to_tensor(self._taught(), dtype)
+            taught = self._taught()
+            _check_share(taught)
+            taught = ops.convert_to_tensor(taught, dtype)
             layers = _in_time(model, x, y, taught)
         else:
             layers = _at_once(model, x, y)
@@ -173,15 +175,6 @@ class BurstPropMonitor(keras.callbacks.Callback):
                 f"{first}, of `x` without its features. "
                 f"Received: sample_weight.shape={weight}"
             )
-        if model.mode == "temporal":
-            share = self._taught().mean()
-            if not 0 < share < 1:
-                raise ValueError(
-                    "`BurstPropMonitor` needs steps with a teacher and steps "
-                    "without one: at least ten steps, or a `sample_weight` "
-                    "that says which. Received: a teacher in "
-                    f"{share:.0%} of {first} steps"
-                )
 
     def _taught(self) -> np.ndarray:
         if self.sample_weight is None:
@@ -190,6 +183,18 @@ class BurstPropMonitor(keras.callbacks.Callback):
         else:
             weight = np.asarray(self.sample_weight)
         return weight[..., None] > 0
+
+
+def _check_share(taught: np.ndarray) -> None:
+    """Raise unless some steps have a teacher, and some have none."""
+    share = taught.mean()
+    if not 0 < share < 1:
+        raise ValueError(
+            "`BurstPropMonitor` needs steps with a teacher and steps "
+            "without one: at least ten steps, or a `sample_weight` "
+            "that says which. Received: a teacher in "
+            f"{share:.0%} of {taught.shape[:2]} steps"
+        )
 
 
 class _Layer(NamedTuple):

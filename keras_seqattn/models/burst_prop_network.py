@@ -1,80 +1,53 @@
-"""BurstPropNetwork: dense layers that learn by bursts, in `fit`."""
+"""BurstPropNetwork: dense layers that learn by bursts, in `fit`.
+
+Long because: one docstring has the equations and the arguments of both modes.
+What each mode does is in `_burst_prop/in_rate.py` and `_burst_prop/in_time.py`.
+"""
 
 import inspect
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 
 import keras
 from keras import ops
 
-from keras_seqattn._backend.train_step import add_changes
-from keras_seqattn._backend.train_step import apply_gradients
-from keras_seqattn._backend.train_step import computed
-from keras_seqattn._backend.train_step import penalty_gradient
 from keras_seqattn._backend.train_step import run_train_step
 from keras_seqattn._backend.train_step import whole_loss
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_non_negative_number
-from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_positive_rate
 from keras_seqattn._checks import check_rate
 from keras_seqattn.layers._initializers import own_initializer
 from keras_seqattn.layers.burst_prop_dense import FEEDBACKS
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
-from keras_seqattn.models._burst_prop.in_time import VARIANTS
-from keras_seqattn.models._burst_prop.in_time import TemporalLearning
-from keras_seqattn.models._burst_prop.in_time import check_one_replica
-from keras_seqattn.models._burst_prop.in_time import check_plain_sgd
-from keras_seqattn.models._burst_prop.in_time import greatest_strength
+from keras_seqattn.models._burst_prop import as_coded
+from keras_seqattn.models._burst_prop.arguments import check_mode
+from keras_seqattn.models._burst_prop.arguments import check_multipliers
+from keras_seqattn.models._burst_prop.arguments import check_teacher_probability
+from keras_seqattn.models._burst_prop.arguments import check_units
+from keras_seqattn.models._burst_prop.as_coded import AsCoded
+from keras_seqattn.models._burst_prop.in_rate import InRate
+from keras_seqattn.models._burst_prop.in_rate import LayerBursts
+from keras_seqattn.models._burst_prop.in_rate import layer_gradients
+from keras_seqattn.models._burst_prop.in_rate import send_bursts_down
+from keras_seqattn.models._burst_prop.in_time import InTime
+from keras_seqattn.models._burst_prop.moving_average import MovingAverage
+from keras_seqattn.models._burst_prop.moving_average import greatest_strength
+from keras_seqattn.models._burst_prop.rule import Change
+from keras_seqattn.models._burst_prop.rule import Rule
+from keras_seqattn.models._burst_prop.rule import State
 from keras_seqattn.models._burst_prop.targets import check_sample_weight
 from keras_seqattn.models._burst_prop.targets import check_targets
 
 MODES = ("rate", "temporal")
-RATE_ONLY = (
-    "feedback",
-    "recurrent",
-    "recurrent_learning_rate",
-    "kernel_regularizer",
-    "bias_regularizer",
-)
-AVERAGE_ONLY = ("burst_probability", "teacher_strength", "average_rate")
-YEAR_2017_ONLY = ("apical_delay", "feedback_learning_rate")
-TEMPORAL_ONLY = (
-    "variant",
-    "teacher_probability",
-    *AVERAGE_ONLY[1:],
-    *YEAR_2017_ONLY,
-    "stateful",
-    "seed",
-)
-
-
-class LayerBursts(NamedTuple):
-    """What one layer's neurons know when they learn.
-
-    Attributes:
-        inputs: `(batch, features)`, the events of the layer below.
-        events: `(batch, units)`.
-        update: `(batch, units)`, burst rate without minus with a teacher.
-        potential: `(batch, units)`, apical potential without a teacher.
-            `None` in the output layer, which the teacher reaches directly.
-        prior_burst_rate: `(batch, units)`, before inhibition. `None` in the
-            output layer.
-    """
-
-    inputs: Any
-    events: Any
-    update: Any
-    potential: Any = None
-    prior_burst_rate: Any = None
+VARIANTS = ("moving_average", *as_coded.VARIANTS)
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")
-class BurstPropNetwork(TemporalLearning, keras.Model):
+class BurstPropNetwork(keras.Model):
     """A network of `BurstPropDense` layers that learns by bursts.
 
     `compile` and `fit` it like any model. Nothing is differentiated through
@@ -128,9 +101,11 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     where there is no teacher harm no weight, but make these numbers NaN.
     `class_weight` is not for sequences.
 
-    To read how it learns, begin at `learn`, one batch of `fit`:
-    `event_rates` go up, `bursts` come down, `gradients` go to the optimizer.
-    The same lines run on every backend.
+    To read how it learns, begin at `learn`, one batch of `fit`. In mode
+    `"rate"`, `_burst_prop/in_rate.py`: `event_rates` go up, `bursts` come
+    down, `gradients` go to the optimizer. In mode `"temporal"`,
+    `_burst_prop/in_time.py`: a rule's steps over time, which change the
+    weights. The same lines run on every backend.
 
     Reference:
         [Payeur et al., Nature Neuroscience 24, 1010-1019, 2021](
@@ -170,12 +145,13 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         kernel_regularizer, bias_regularizer: Regularizers of every layer, in
             mode `"rate"`.
         variant: Rule of mode `"temporal"`: `"moving_average"` (default), or
-            the published version of 2017 `"fd8336a"`, `"7df5f65"` or
-            `"3cd91fb"`. There `delta = d e' (1 - e')` one step after a
-            teacher, `'` being one step ago, with d = `e (b - b')`, `b - b'` or
-            `p - p'`, b the burst rate and p = sigmoid(trace_out Y^T). Layers
-            wait for those below in the first steps after rest (there: in the
-            first steps of every epoch).
+            a published version of 2017, `"weighted_burst_rate_change"`,
+            `"burst_rate_change"` or `"burst_probability_change"`. There
+            `delta = d e' (1 - e')` one step after a teacher, `'` being one
+            step ago, with d = `e (b - b')`, `b - b'` or `p - p'`, b the burst
+            rate and p = sigmoid(trace_out Y^T). Layers wait for those below
+            in the first steps after rest (there: in the first steps of every
+            epoch).
         teacher_probability: How often there is a teacher, in (0, 1), when
             `fit` is given no `sample_weight`. Default: 0.05.
         teacher_strength: `k`, above 0, at most 4 and at most `1 /
@@ -264,18 +240,12 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.units = _check_units(units)
+        self.units = check_units(units)
         self.mode = check_choice("mode", mode, MODES)
         self.variant = check_choice("variant", variant, VARIANTS)
-        self.teacher_probability = check_positive_number(
-            "teacher_probability", teacher_probability
+        self.teacher_probability = check_teacher_probability(
+            teacher_probability
         )
-        if self.teacher_probability >= 1:
-            raise ValueError(
-                "`teacher_probability` must be below 1: steps without a "
-                "teacher are what teaching is compared with. "
-                f"Received: teacher_probability={teacher_probability!r}"
-            )
         self.teacher_strength = teacher_strength
         if teacher_strength is not None:
             self.teacher_strength = check_positive_number(
@@ -291,7 +261,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         self.recurrent_learning_rate = check_non_negative_number(
             "recurrent_learning_rate", recurrent_learning_rate
         )
-        self.learning_rate_multipliers = _check_multipliers(
+        self.learning_rate_multipliers = check_multipliers(
             learning_rate_multipliers, len(self.units)
         )
         self.weight_decay = check_rate("weight_decay", weight_decay)
@@ -305,17 +275,64 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        if self.mode == "temporal":
-            self._begin_in_time()
+        self._learning = self._make_learning()
+        # Keras finds the stream here, which draws the teacher.
+        self._seed_generator = self._learning.seed_generator
+        self.burst_layers = self._make_layers()
+        parameters = inspect.signature(BurstPropNetwork.__init__).parameters
+        check_mode(
+            settings=vars(self),
+            defaults={name: p.default for name, p in parameters.items()},
+        )
+
+    def _make_learning(self) -> InRate | InTime:
+        """What the mode is: all that differs is asked of it."""
+        if self.mode == "rate":
+            return InRate(
+                feedback=self.feedback,
+                weight_decay=self.weight_decay,
+                recurrent_learning_rate=self.recurrent_learning_rate,
+            )
+        # A mixed policy would round inputs and weights of a call, but not
+        # those of training, which Keras does not cast.
+        self.dtype_policy = keras.dtype_policies.DTypePolicy(
+            self.variable_dtype
+        )
+        return InTime(
+            rule=self._make_rule(),
+            units=self.units,
+            feedback_stddev=self.feedback_stddev,
+            factors=self._factors,
+            weight_decay=self.weight_decay,
+            teacher_probability=self.teacher_probability,
+            stateful=self.stateful,
+            seed=self.seed,
+            dtype=self.variable_dtype,
+        )
+
+    def _make_rule(self) -> Rule:
+        """The rule of mode `"temporal"`: override it for another."""
+        if self.variant == "moving_average":
+            return MovingAverage(
+                burst_probability=self.burst_probability,
+                teacher_strength=self.teacher_strength
+                or greatest_strength(self.burst_probability),
+                average_rate=self.average_rate,
+            )
+        return AsCoded(
+            variant=self.variant,
+            apical_delay=self.apical_delay,
+            feedback_rate=self.feedback_learning_rate,
+        )
+
+    def _make_layers(self) -> list[BurstPropDense]:
         last = len(self.units) - 1
-        self.burst_layers = [
+        return [
             BurstPropDense(
-                width,
-                burst_probability=burst_probability,
-                # Nothing is below the first layer: it needs no feedback. In
-                # time, the network's own goes to each layer directly.
-                feedback=(feedback if number and mode == "rate" else "tied"),
-                feedback_stddev=feedback_stddev,
+                units=width,
+                burst_probability=self.burst_probability,
+                feedback=self._learning.layer_feedback(number),
+                feedback_stddev=self.feedback_stddev,
                 recurrent=self.recurrent and number < last,
                 kernel_initializer=own_initializer(self.kernel_initializer),
                 bias_initializer=own_initializer(self.bias_initializer),
@@ -326,12 +343,13 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             )
             for number, width in enumerate(self.units)
         ]
-        self._check_mode()
+
+    @property
+    def _factors(self) -> list[float]:
+        return self.learning_rate_multipliers or [1.0] * len(self.units)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        axes = ["batch", "time", "features"]
-        if self.mode == "rate":
-            axes.remove("time")
+        axes = self._learning.axes
         if len(input_shape) != len(axes):
             raise ValueError(
                 f"`BurstPropNetwork` in mode '{self.mode}' expects an input "
@@ -342,14 +360,13 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         for layer in self.burst_layers:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
-        if self.mode == "temporal":
-            self._build_in_time(input_shape)
+        self.feedback_kernels = self._learning.build(
+            self.burst_layers, input_shape, self.add_weight
+        )
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if self.mode == "temporal":
-            return self._run_free([(inputs, {})])
-        return self.event_rates(inputs, training=training)[-1]
+        return self._learning.call(self, inputs, training)
 
     def event_rates(
         self, inputs: Any, training: bool | None = None
@@ -378,41 +395,9 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         Returns:
             A `LayerBursts` for each layer, the lowest first.
         """
-        # In float32 whatever the events were computed in.
-        *rates, targets = (
-            ops.cast(values, self.variable_dtype)
-            for values in (*rates, targets)
+        return send_bursts_down(
+            self.burst_layers, rates, targets, self.variable_dtype
         )
-        above, events = self.burst_layers[-1], rates[-1]
-        update = above.output_update(events, targets)
-        rate = above.burst_rate(events, above.burst_probability)
-        found = [LayerBursts(rates[-2], events, update)]
-        for layer, inputs, events in zip(
-            self.burst_layers[-2::-1],
-            rates[-3::-1],
-            rates[-2::-1],
-            strict=False,  # the first rates are the input's, of no layer
-        ):
-            # Together: reading the weights once is what takes the time.
-            received, change = ops.split(
-                above.send_down(ops.concatenate([rate, update])), 2
-            )
-            potential = layer.apical_potential(events, received)
-            update = layer.hidden_update(events, potential, change)
-            found.append(
-                LayerBursts(
-                    inputs,
-                    events,
-                    update,
-                    potential,
-                    layer.prior_burst_rate(events, received),
-                )
-            )
-            rate = layer.burst_rate(
-                events, layer.hidden_burst_probability(potential)
-            )
-            above = layer
-        return found[::-1]
 
     def gradients(
         self, bursts: Sequence[LayerBursts], sample_weight: Any = None
@@ -422,22 +407,9 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         A sum over the batch, with `sample_weight`, `(batch, 1)`, as if each
         example came that many times; and the gradients of regularizers.
         """
-        for layer, found, factor in zip(
-            self.burst_layers,
-            bursts,
-            self.learning_rate_multipliers or [1.0] * len(self.units),
-            strict=True,
-        ):
-            update = _weighted(found.update, sample_weight)
-            kernel = layer.kernel_update(found.inputs, update)
-            pairs = [(layer.kernel, kernel), (layer.bias, ops.sum(update, 0))]
-            if layer.feedback == "kolen_pollack":
-                pairs.append((layer.feedback_kernel, kernel))
-            for weight, gradient in pairs:
-                penalty = penalty_gradient(weight)
-                if penalty is not None:
-                    gradient = gradient + penalty
-                yield weight, factor * gradient
+        return layer_gradients(
+            self.burst_layers, bursts, self._factors, sample_weight
+        )
 
     def train_step(self, *arguments: Any) -> Any:
         """What `fit` calls for each batch: `learn`, as the backend needs it."""
@@ -455,20 +427,7 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             self.build(x.shape)
-        if self.mode == "temporal":
-            outputs = self._learn_in_time(x, y, sample_weight)
-            loss = self.compute_loss(x, y, outputs, sample_weight)
-        else:
-            rates = self.event_rates(x, training=True)
-            outputs = rates[-1]
-            loss = self.compute_loss(x, y, outputs, sample_weight)
-            bursts = self.bursts(rates, y)
-            column = _column(sample_weight, self.variable_dtype)
-            pairs = list(self.gradients(bursts, column))
-            loss, *gradients = computed([loss, *(g for _, g in pairs)])
-            weights = [weight for weight, _ in pairs]
-            self._update_weights(zip(weights, gradients, strict=True))
-            self._update_inhibition(bursts, column)
+        outputs, loss = self._learning.learn(self, x, y, sample_weight)
         for metric in self.metrics:
             if metric.name == "loss":
                 metric.update_state(
@@ -476,47 +435,100 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
                 )
         return self.compute_metrics(x, y, outputs, sample_weight)
 
-    def _update_weights(
-        self, gradients: Iterable[tuple[keras.Variable, Any]]
-    ) -> None:
-        """Take the optimizer's step, and the decay that it knows nothing of.
+    def generate(self, inputs: Any, start: int = 0) -> Any:
+        """Run without a teacher, and from a step on by bursts alone.
 
-        `W <- W + step - decay W`, without the learning rate.
+        From then on, hidden neurons' bursts take the place of their events:
+        what feedback makes of the output drives the output. After feedback
+        has been learned, with a `variant` of 2017.
+
+        Args:
+            inputs: `(batch, time, features)`.
+            start: Integer >= 0, the first such step.
+
+        Returns:
+            Event rates of the output, `(batch, time, units[-1])`.
         """
-        found = {id(weight): gradient for weight, gradient in gradients}
-        weights = self.trainable_variables
-        decay = [
-            (weight, self.weight_decay * ops.convert_to_tensor(weight))
-            for weight in weights
-            if self.weight_decay and len(weight.shape) == 2
-        ]
-        apply_gradients(
-            self.optimizer, [found[id(weight)] for weight in weights], weights
-        )
-        for weight, lost in decay:
-            weight.assign_sub(lost)
+        if self.variant == "moving_average":
+            raise ValueError(
+                "`generate` needs `mode='temporal'` and one of the variants "
+                f"{VARIANTS[1:]}. Received: mode={self.mode!r}, "
+                f"variant={self.variant!r}"
+            )
+        start = check_non_negative_integer("start", start)
+        inputs = ops.convert_to_tensor(inputs, self.variable_dtype)
+        if not self.built:
+            self.build(inputs.shape)
+        return self._in_time.generate(inputs, start)
 
-    def _update_inhibition(
-        self, bursts: Sequence[LayerBursts], sample_weight: Any
-    ) -> None:
-        """Change each `Z` by its own rule; no optimizer knows of it."""
-        for layer, found in zip(self.burst_layers, bursts, strict=True):
-            if layer.recurrent and layer.trainable:
-                change = layer.recurrent_update(
-                    _weighted(found.potential, sample_weight),
-                    found.prior_burst_rate,
-                )
-                add_changes(
-                    layer.recurrent_kernel,
-                    self.recurrent_learning_rate * change,
-                )
+    def frozen_run(
+        self, x: Any, y: Any, taught: Any
+    ) -> tuple[Any, list[Change], list[Any]]:
+        """Run from rest with a teacher, but learn nothing. Mode `"temporal"`.
+
+        Args:
+            x: `(batch, time, features)`.
+            y: `(batch, time, outputs)`.
+            taught: `(batch, time, 1)`, 1 where there is a teacher, else 0.
+
+        Returns:
+            `(output, changes, events)`, with time first: the output's rates;
+            for each layer its trace, what it would learn from it, and its
+            apical potential; and the hidden layers' event rates.
+        """
+        return self._in_time.frozen_run(x, y, taught)
+
+    def free_state(self, batch: Any) -> State:
+        """Return the state before the first `free_step`: the network at rest.
+
+        Mode `"temporal"`, built.
+
+        Args:
+            batch: Number of independent sequences.
+
+        Returns:
+            Dictionary of tensors and tuples of tensors, `(batch, width)`.
+            `["events"][-1]` is the output of the last step.
+        """
+        return self._in_time.free_state(batch)
+
+    def free_step(self, x: Any, state: State) -> tuple[Any, State]:
+        """Take one step without a teacher, as a call does over a sequence.
+
+        Args:
+            x: `(batch, features)`.
+            state: What `free_state` or the step before returned.
+
+        Returns:
+            `(output, state)`: the output's event rates, `(batch, units[-1])`,
+            and the state after the step.
+        """
+        return self._in_time.free_step(x, state)
+
+    def reset_state(self) -> None:
+        """Let the next batch begin at rest."""
+        if not self.stateful:
+            raise ValueError(
+                "Only a network with `mode='temporal'` and `stateful=True` "
+                f"carries a state. Received: mode={self.mode!r}, "
+                f"stateful={self.stateful}"
+            )
+        if self.built:
+            self._in_time.reset_state()
+
+    @property
+    def _in_time(self) -> InTime:
+        if isinstance(self._learning, InTime):
+            return self._learning
+        raise ValueError(
+            "Only a network with `mode='temporal'` runs step by step. "
+            f"Received: mode={self.mode!r}"
+        )
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As in every Keras model; in time with plain SGD alone."""
         super().compile(*args, **kwargs)
-        if self.mode == "temporal":
-            check_plain_sgd(self.optimizer)
-            check_one_replica()
+        self._learning.check_optimizer(self.optimizer)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """What `load_model` calls, and Keras skips for an own `compile`."""
@@ -527,11 +539,11 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
     def save_own_variables(self, store: Any) -> None:
         """In time also where the stream is that draws the teacher."""
         super().save_own_variables(store)
-        if self.mode == "temporal":
+        if self._seed_generator is not None:
             store["seed"] = self._seed_generator.state
 
     def load_own_variables(self, store: Any) -> None:
-        if self.mode == "temporal":
+        if self._seed_generator is not None:
             store = {name: store[name] for name in list(store.keys())}
             self._seed_generator.state.assign(store.pop("seed"))
         super().load_own_variables(store)
@@ -586,66 +598,13 @@ class BurstPropNetwork(TemporalLearning, keras.Model):
             "seed": self.seed,
         }
 
-    def _check_mode(self) -> None:
-        """Refuse what the other mode has, instead of not doing it."""
-        parameters = inspect.signature(BurstPropNetwork.__init__).parameters
-        unused: tuple[str, ...] = TEMPORAL_ONLY
-        where = "mode 'rate'"
-        if self.mode == "temporal":
-            where = f"mode 'temporal' with variant '{self.variant}'"
-            average = self.variant == "moving_average"
-            unused = RATE_ONLY + (YEAR_2017_ONLY if average else AVERAGE_ONLY)
-        for name in unused:
-            value, default = getattr(self, name), parameters[name].default
-            if value != default:
-                raise ValueError(
-                    f"`{name}` says nothing in {where}: leave it at "
-                    f"{default!r}. Received: {name}={value!r}"
-                )
-        most = greatest_strength(self.burst_probability)
-        if (self.teacher_strength or 0) > most:
-            raise ValueError(
-                "`teacher_strength` must be at most 4 and at most 1 / "
-                f"burst_probability - 1, here {most:.4g}: a burst probability "
-                "would leave [0, 1]. "
-                f"Received: teacher_strength={self.teacher_strength}"
-            )
-        if self.mode == "temporal" and len(self.units) < 2:
-            raise ValueError(
-                "`mode='temporal'` needs a hidden layer: `units` of at least "
-                f"two layers. Received: units={self.units}"
-            )
-
-
-def _weighted(values: Any, sample_weight: Any) -> Any:
-    return values if sample_weight is None else sample_weight * values
-
-
-def _column(sample_weight: Any, dtype: str) -> Any:
-    if sample_weight is None:
-        return None
-    return ops.cast(ops.reshape(sample_weight, (-1, 1)), dtype)
-
-
-def _check_units(units: Any) -> list[int]:
-    if not isinstance(units, Sequence) or isinstance(units, str) or not units:
-        raise ValueError(
-            "`units` must be a list of positive integers, one a layer. "
-            f"Received: units={units!r}"
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "BurstPropNetwork":
+        """Early files name a variant of 2017 by the commit it comes from."""
+        given = config.get("variant", "moving_average")
+        variant = as_coded.VARIANTS_BY_COMMIT.get(given, given)
+        return super().from_config(
+            {**config, "variant": variant}, custom_objects
         )
-    return [check_positive_integer("units", width) for width in units]
-
-
-def _check_multipliers(multipliers: Any, layers: int) -> list[float] | None:
-    if multipliers is None:
-        return None
-    if not isinstance(multipliers, Sequence) or len(multipliers) != layers:
-        raise ValueError(
-            "`learning_rate_multipliers` must hold one number for each of "
-            f"the {layers} layers. "
-            f"Received: learning_rate_multipliers={multipliers!r}"
-        )
-    return [
-        check_non_negative_number("learning_rate_multipliers", number)
-        for number in multipliers
-    ]

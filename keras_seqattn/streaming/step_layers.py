@@ -12,7 +12,6 @@ import keras
 from keras import ops
 
 from keras_seqattn._checks import check_positive_integer
-from keras_seqattn.models._burst_prop.rule import at_rest
 
 StateSpec = tuple[int, str]
 
@@ -200,43 +199,23 @@ class ConvolutionStep(StepLayer):
         return (output, *new)
 
 
-# The other parts of a network's state say how it would learn.
-_SEEN = ("trace", "events", "time")
-
-
 @keras.saving.register_keras_serializable(package="keras_seqattn")
 class BurstPropStep(StepLayer):
     """One step of a `BurstPropNetwork` in time, without a teacher."""
 
-    def _rest(self) -> dict[str, Any]:
-        rest = self.layer._rest
-        return {name: rest[name] for name in _SEEN if name in rest}
-
     def state_specs(self) -> list[StateSpec]:
-        parts = keras.tree.flatten(self._rest())
-        return [(part.width, self.layer.variable_dtype) for part in parts]
+        parts = keras.tree.flatten(self.layer.free_state(1))
+        return [(part.shape[-1], self.layer.variable_dtype) for part in parts]
 
     def call(self, inputs: Any, states: list[Any], masks: list[Any]) -> Any:
-        network, mask, x = self.layer, _all(masks), inputs[:, 0]
-        batch, dtype = ops.shape(x)[0], network.variable_dtype
-        old = keras.tree.pack_sequence_as(self._rest(), list(states))
-        nobody = ops.zeros((batch, 1), dtype)
-        state, output, *_ = network._rule.step(
-            network._weights(),
-            {**at_rest(network._rest, batch, dtype), **old},
-            ops.cast(x, dtype),
-            nobody,
-            nobody,
-        )
-        seen = {name: state[name] for name in old}
-        if "time" in seen:
-            # Only the first steps matter, and float32 does not count forever.
-            seen["time"] = ops.minimum(seen["time"], len(network.units) + 2)
+        network, mask = self.layer, _all(masks)
+        old = keras.tree.pack_sequence_as(network.free_state(1), list(states))
+        output, state = network.free_step(inputs[:, 0], old)
         # The events of the last layer are the output.
         output = _where(mask, output, old["events"][-1])
         new = [
             _where(mask, *pair)
-            for pair in zip(keras.tree.flatten(seen), states, strict=True)
+            for pair in zip(keras.tree.flatten(state), states, strict=True)
         ]
         return (output[:, None], *new)
 

@@ -359,8 +359,12 @@ def test_in_time_as_coded_learns_the_opposite_of_as_documented():
     """What one layer hears has the other sign; both are finite."""
     angles = []
     for delay in (0, 1):
-        start = temporal_reference("3cd91fb", apical_delay=delay)
-        model = temporal_network(start, variant="3cd91fb", apical_delay=delay)
+        start = temporal_reference(
+            "burst_probability_change", apical_delay=delay
+        )
+        model = temporal_network(
+            start, variant="burst_probability_change", apical_delay=delay
+        )
         # Feedback as backprop's, so that the angle tells the sign.
         upper = start.W[2]
         model.feedback_kernels[1].assign(upper)

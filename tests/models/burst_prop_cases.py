@@ -4,6 +4,7 @@ import itertools
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_seqattn.models import BurstPropNetwork
 from tests.backend import to_numpy
@@ -14,6 +15,18 @@ from tests.reference.temporal_burst_prop import MovingAverage
 SIZES = [5, 6, 4, 3]
 RATES = [0.5, 0.4, 0.3]
 Z_RATE = 0.05
+EVERYTHING = {
+    "feedback": "kolen_pollack",
+    "recurrent": True,
+    "weight_decay": 1e-3,
+}
+CONFIGURATIONS = {
+    "random": {},
+    "tied": {"feedback": "tied"},
+    "decay": {"weight_decay": 1e-3},
+    "recurrent": {"recurrent": True},
+    "everything": EVERYTHING,
+}
 _rng = np.random.default_rng(3)
 X = _rng.normal(size=(24, SIZES[0])).astype("float32")
 CLASSES = _rng.integers(SIZES[-1], size=24)
@@ -230,3 +243,17 @@ def _temporal_variables(model):
         *(layer.bias for layer in layers),
         *model.feedback_kernels,
     ]
+
+
+class KeepOutputs(keras.metrics.Metric):
+    """Keeps what the network said in each step of the last batch."""
+
+    def __init__(self, shape):
+        super().__init__(name="kept")
+        self.outputs = self.add_variable(shape, "zeros", name="outputs")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.outputs.assign(y_pred)
+
+    def result(self):
+        return ops.mean(self.outputs)

@@ -10,6 +10,9 @@ from keras import ops
 
 from keras_seqattn._backend.scan import scan
 from keras_seqattn.models import BurstPropNetwork
+from keras_seqattn.models._burst_prop.as_coded import AsCoded
+from keras_seqattn.models._burst_prop.moving_average import MovingAverage
+from keras_seqattn.models._burst_prop.rule import Weights
 from keras_seqattn.models._burst_prop.rule import at_rest
 from keras_seqattn.tasks import Sinusoids
 from tests.backend import BACKEND
@@ -21,6 +24,7 @@ from tests.models.burst_prop_cases import TARGETS
 from tests.models.burst_prop_cases import TAUGHT
 from tests.models.burst_prop_cases import TAUGHT_TARGETS
 from tests.models.burst_prop_cases import TEACHER
+from tests.models.burst_prop_cases import KeepOutputs
 from tests.models.burst_prop_cases import run_temporal
 from tests.models.burst_prop_cases import temporal_difference
 from tests.models.burst_prop_cases import temporal_network
@@ -31,20 +35,6 @@ from tests.reference.test_temporal_burst_prop import golden_inputs
 from tests.reference.test_temporal_burst_prop import golden_network
 
 FIT = {"batch_size": 3, "shuffle": False, "verbose": 0}
-
-
-class KeepOutputs(keras.metrics.Metric):
-    """Keeps what the network said in each step of the last batch."""
-
-    def __init__(self, shape):
-        super().__init__(name="kept")
-        self.outputs = self.add_variable(shape, "zeros", name="outputs")
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        self.outputs.assign(y_pred)
-
-    def result(self):
-        return ops.mean(self.outputs)
 
 
 def assert_near(found, expected, tolerance=1e-5):
@@ -81,7 +71,7 @@ def test_golden_run(variant, feedback_rate):
         found, FINAL[variant, feedback_rate], strict=True
     ):
         assert_near(value, expected)
-    if (variant, feedback_rate) == ("fd8336a", 0):
+    if (variant, feedback_rate) == ("weighted_burst_rate_change", 0):
         # Steps without a teacher, as it changes what is published as e1.
         outputs = to_numpy(kept.outputs)[0]
         assert_near(outputs[4], [0.447166, 0.588445])
@@ -100,14 +90,17 @@ CONFIGURATIONS = {
         "weight_decay": 0.01,
     },
     # The published runs have the other delay.
-    "fd8336a": {"variant": "fd8336a", "feedback_learning_rate": 0.05},
-    "7df5f65": {"variant": "7df5f65", "weight_decay": 0.01},
-    "3cd91fb": {
-        "variant": "3cd91fb",
+    "weighted_burst_rate_change": {
+        "variant": "weighted_burst_rate_change",
+        "feedback_learning_rate": 0.05,
+    },
+    "burst_rate_change": {"variant": "burst_rate_change", "weight_decay": 0.01},
+    "burst_probability_change": {
+        "variant": "burst_probability_change",
         "feedback_learning_rate": 0.05,
         "weight_decay": 0.01,
     },
-    "as coded": {"variant": "3cd91fb", "apical_delay": 0},
+    "as coded": {"variant": "burst_probability_change", "apical_delay": 0},
 }
 
 
@@ -125,14 +118,14 @@ def test_60_steps_equal_float64(name):
     assert temporal_difference(model, reference) < 1e-5
     assert_near(kept.outputs, outputs)
 
-    if name in ("default", "3cd91fb"):
+    if name in ("default", "burst_probability_change"):
         # In the reference learning of feedback would go on.
         reference.feedback_rate = 0.0
         reference.reset(3)
         free = run_temporal(reference)
         assert np.abs(free - outputs).max() > 0.01
         assert_near(model(SEQUENCES), free)
-    if name == "3cd91fb":
+    if name == "burst_probability_change":
         reference.reset(3)
         first = run_temporal(reference, SEQUENCES[:, :20])
         rest = run_temporal(reference, SEQUENCES[:, 20:], generate=True)
@@ -142,14 +135,33 @@ def test_60_steps_equal_float64(name):
 
 
 def test_where_generation_begins():
-    reference = temporal_reference("3cd91fb")
-    model = temporal_network(reference, variant="3cd91fb")
+    reference = temporal_reference("burst_probability_change")
+    model = temporal_network(reference, variant="burst_probability_change")
     x = SEQUENCES[:, :9]
     assert_near(model.generate(x, start=50), run_temporal(reference, x))
     reference.reset(3)
     assert_near(model.generate(x), run_temporal(reference, x, generate=True))
-    unbuilt = BurstPropNetwork([3, 2], mode="temporal", variant="3cd91fb")
+    unbuilt = BurstPropNetwork(
+        [3, 2], mode="temporal", variant="burst_probability_change"
+    )
     assert tuple(unbuilt.generate(x).shape) == (3, 9, 2)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_free_steps_equal_a_call(name):
+    arguments = CONFIGURATIONS[name]
+    reference = temporal_reference(**arguments)
+    reference.feedback_rate = 0.0
+    model = temporal_network(reference, **arguments)
+    state = model.free_state(3)
+    outputs = []
+    for t in range(12):
+        output, state = model.free_step(SEQUENCES[:, t], state)
+        assert_near(output, to_numpy(state["events"][-1]), 0)
+        outputs.append(to_numpy(output))
+    outputs = np.stack(outputs, axis=1)
+    assert_near(model(SEQUENCES[:, :12]), outputs, 1e-6)
+    assert_near(outputs, run_temporal(reference, SEQUENCES[:, :12]))
 
 
 def test_frozen_weights_stay_and_the_others_learn():
@@ -172,7 +184,10 @@ def test_frozen_weights_stay_and_the_others_learn():
 @pytest.mark.parametrize("when", ["made", "compiled"])
 def test_a_frozen_model_does_not_learn(when):
     start = temporal_reference()
-    arguments = {"variant": "3cd91fb", "feedback_learning_rate": 0.1}
+    arguments = {
+        "variant": "burst_probability_change",
+        "feedback_learning_rate": 0.1,
+    }
     model = temporal_network(start, trainable=when != "made", **arguments)
     model.trainable = False
     x, y = SEQUENCES[:, :10], TARGETS[:, :10]
@@ -267,8 +282,12 @@ def cosine(found, meant):
 @pytest.mark.parametrize(
     "arguments, low, high",
     [
-        ({"variant": "fd8336a", "apical_delay": 0}, -1, -0.8),
-        ({"variant": "fd8336a", "apical_delay": 1}, 0.95, 1),
+        (
+            {"variant": "weighted_burst_rate_change", "apical_delay": 0},
+            -1,
+            -0.8,
+        ),
+        ({"variant": "weighted_burst_rate_change", "apical_delay": 1}, 0.95, 1),
         ({}, 0.9, 1),
     ],
     ids=["as coded", "as documented", "moving average"],
@@ -283,13 +302,18 @@ def test_a_hidden_neuron_sees_what_was_meant(arguments, low, high):
     rng = np.random.default_rng(3)
     taught = (rng.random((300, 1, 1)) < 0.05).astype("float32")
     taught[:20] = 0
-    model = BurstPropNetwork([30, 3], mode="temporal", **arguments)
-    model.build((None, None, 20))
     kernel = rng.normal(size=(30, 3))
-    model.feedback_kernels[0].assign(kernel)
-    for layer in model.burst_layers:
-        layer.kernel.assign(0.3 * rng.normal(size=layer.kernel.shape))
-    rule, weights = model._rule, model._weights()
+    kernels = [0.3 * rng.normal(size=shape) for shape in ((20, 30), (30, 3))]
+    weights = Weights(
+        tuple(ops.convert_to_tensor(k, "float32") for k in kernels),
+        (ops.zeros(30), ops.zeros(3)),
+        (ops.convert_to_tensor(kernel.T, "float32"),),
+    )
+    rule = MovingAverage(
+        burst_probability=0.2, teacher_strength=4.0, average_rate=0.5
+    )
+    if arguments:
+        rule = AsCoded(**arguments, feedback_rate=0.0)
 
     def step(_, carry, row, window):
         (state,) = carry

@@ -1,18 +1,22 @@
 """How `BurstPropNetwork(mode="temporal")` behaves as a Keras model.
 
-What it computes: test_burst_prop_network_temporal.py.
+What it computes: test_burst_prop_network_temporal.py. What it carries from
+batch to batch: test_burst_prop_network_temporal_state.py.
 """
 
 import functools
 import json
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 
 from keras_seqattn.models import BurstPropNetwork
-from keras_seqattn.models._burst_prop import in_time as temporal_learning
-from keras_seqattn.tasks import TaughtChunks
+from keras_seqattn.models._burst_prop.as_coded import VARIANTS_BY_COMMIT
+from keras_seqattn.models._burst_prop.rule import Change
+from keras_seqattn.models._burst_prop.rule import layer_events
+from keras_seqattn.models._burst_prop.rule import layers_rest
 from tests import layer_checks
 from tests.backend import BACKEND
 from tests.backend import to_numpy
@@ -20,6 +24,7 @@ from tests.models.burst_prop_cases import SEQUENCES
 from tests.models.burst_prop_cases import TARGETS
 from tests.models.burst_prop_cases import TAUGHT
 from tests.models.burst_prop_cases import TEACHER
+from tests.models.burst_prop_cases import KeepOutputs
 from tests.models.burst_prop_cases import run_temporal
 from tests.models.burst_prop_cases import set_temporal_weights
 from tests.models.burst_prop_cases import temporal_difference
@@ -30,7 +35,7 @@ from tests.models.burst_prop_cases import temporal_reference
 X, Y, WEIGHT = SEQUENCES[:, :8], TARGETS[:, :8], TEACHER[:, :8]
 FIT = {"batch_size": 1, "shuffle": False, "verbose": 0}
 TOGETHER = {"batch_size": 3, "shuffle": False, "verbose": 0}
-CARRIED = {"variant": "3cd91fb", "feedback_learning_rate": 0.1}
+CARRIED = {"variant": "burst_probability_change", "feedback_learning_rate": 0.1}
 
 
 def one_by_one(reference, epochs=1, weight=WEIGHT):
@@ -122,14 +127,41 @@ def test_sample_weight_of_other_forms(weight):
 # Who has a teacher when nobody says so.
 
 
+class TeacherAsOutput:
+    """A rule that learns nothing, and says where there is a teacher."""
+
+    def rest(self, features, units):
+        return layers_rest(features, units)
+
+    def step(self, weights, state, x, target, taught):
+        trace, events = layer_events(weights, state, x)
+        changes = [
+            Change(seen, 0 * e, taught)
+            for seen, e in zip(trace, events, strict=True)
+        ]
+        output = taught + 0 * events[-1]
+        state = {"trace": trace, "events": events}
+        return state, output, changes, weights.feedback
+
+
+class SaysWhoTeaches(BurstPropNetwork):
+    def _make_rule(self):
+        return TeacherAsOutput()
+
+
 def test_the_teacher_is_drawn():
     """With the stated probability, by the seed, and anew each time."""
     arguments = {"mode": "temporal", "teacher_probability": 0.3}
     targets = np.zeros((50, 200, 2), "float32")
 
     def draws(seed):
-        model = BurstPropNetwork([3, 2], seed=seed, **arguments)
-        found = [to_numpy(model._teacher(targets, None)) for _ in range(2)]
+        kept = KeepOutputs(targets.shape)
+        model = SaysWhoTeaches([3, 2], seed=seed, **arguments)
+        model.compile("sgd", "mse", metrics=[kept])
+        found = []
+        for _ in range(2):
+            model.train_on_batch(targets, targets)
+            found.append(to_numpy(kept.outputs)[..., :1])
         return np.stack(found)
 
     first = draws(5)
@@ -253,266 +285,6 @@ def test_learning_rate_schedule():
     assert temporal_difference(model, reference) < 1e-5
 
 
-# The state that is carried.
-
-
-@functools.cache
-def stateful_model():
-    return temporal_network(
-        temporal_reference(**CARRIED),
-        batch=3,
-        stateful=True,
-        seed=4,
-        teacher_probability=0.4,
-        **CARRIED,
-    )
-
-
-@pytest.fixture
-def carried():
-    model = stateful_model()
-    set_temporal_weights(model, temporal_reference())
-    model.reset_state()
-    return model
-
-
-def test_chunks_and_epochs_equal_one_run(carried):
-    chunks = TaughtChunks(X, Y, chunk_steps=4, teacher_probability=0.4)
-    carried.fit(chunks, epochs=3, shuffle=False, verbose=0)
-    reference = temporal_reference(**CARRIED)
-    for epoch in range(3):
-        run_temporal(reference, X, Y, chunks.teacher(epoch) > 0)
-    assert temporal_difference(carried, reference) < 1e-5
-    # A call begins at rest and leaves the state alone.
-    before = to_numpy(carried._state)
-    free = carried.predict(X, verbose=0)
-    two = carried.predict(X[:2], batch_size=1, verbose=0)
-    layer_checks.assert_same(two, free[:2])
-    layer_checks.assert_same(carried._state, before, 0)
-    reference.feedback_rate = 0.0
-    reference.reset(3)
-    np.testing.assert_allclose(free, run_temporal(reference, X), atol=1e-5)
-
-
-def test_reset_state(carried):
-    x, y, weight = X[:, :4], Y[:, :4], np.ones((3, 4))
-    reference = temporal_reference(**CARRIED)
-    for _ in range(2):
-        for _ in range(2):
-            carried.train_on_batch(x, y, weight)
-            run_temporal(reference, x, y, weight > 0)
-        carried.reset_state()
-        reference.reset(3)
-    assert temporal_difference(carried, reference) < 1e-5
-
-    class Begin(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            self.model.reset_state()
-
-    run_temporal(reference, x, y, weight > 0)
-    reference.reset(3)
-    run_temporal(reference, x, y, weight > 0)
-    carried.fit(
-        x, y, sample_weight=weight, epochs=2, callbacks=[Begin()], **TOGETHER
-    )
-    assert temporal_difference(carried, reference) < 1e-5
-
-
-def test_averages_are_carried_too():
-    """And a reset gives them their first values, which are not 0."""
-    model = temporal_network(temporal_reference(), batch=3, stateful=True)
-    reference = temporal_reference()
-    for _ in range(2):
-        for start in (0, 4):
-            part = slice(start, start + 4)
-            model.train_on_batch(X[:, part], Y[:, part], WEIGHT[:, part])
-        run_temporal(reference, X, Y, WEIGHT > 0)
-        assert temporal_difference(model, reference) < 1e-5
-        model.reset_state()
-        reference.reset(3)
-
-
-def test_resumed_training_equals_uninterrupted_training(carried, tmp_path):
-    """With its state, and with the stream that draws the teacher."""
-    x, y = X[:, :4], Y[:, :4]
-    carried.fit(x, y, epochs=3, **TOGETHER)
-    carried.save(tmp_path / "half.keras")
-    carried.fit(x, y, epochs=3, **TOGETHER)
-    resumed = keras.saving.load_model(tmp_path / "half.keras")
-    assert resumed.stateful
-    half = to_numpy(resumed.trainable_variables)
-    resumed.fit(x, y, epochs=3, **TOGETHER)
-    layer_checks.assert_same(resumed.weights, carried.weights, 1e-7)
-    for old, new in zip(half, resumed.trainable_variables, strict=True):
-        assert np.abs(to_numpy(new) - old).max() > 0
-    layer_checks.assert_same(
-        resumed.optimizer.iterations, carried.optimizer.iterations, 0
-    )
-
-
-def test_file_loads_on_every_backend(carried, tmp_path):
-    layer_checks.check_file_loads_on_every_backend(carried, X, tmp_path)
-
-
-def test_states_need_a_batch_size():
-    unknown = BurstPropNetwork([3, 2], mode="temporal", stateful=True)
-    with pytest.raises(ValueError, match=r"needs a fixed batch size.*of None"):
-        unknown.build((None, None, 4))
-    carried = temporal_network(temporal_reference(), batch=3, stateful=True)
-    # TensorFlow finds a wrong size when the step runs, in its own words.
-    with pytest.raises(Exception, match=r"(?s)same number of seq.*, 3|\[\?,3,"):
-        carried.fit(X, Y, batch_size=2, shuffle=False, verbose=0)
-    plain = BurstPropNetwork([3, 2], mode="temporal")
-    for model in (plain, BurstPropNetwork([3, 2])):
-        with pytest.raises(ValueError, match="Only a network with `mode='tem"):
-            model.reset_state()
-    # Not yet built, there is nothing to reset; `fit` builds it.
-    model = BurstPropNetwork([3, 2], mode="temporal", stateful=True)
-    model.reset_state()
-    model.compile("sgd", "mse")
-    model.fit(X[:, :4], Y[:, :4], **TOGETHER)
-    assert {v.shape[0] for v in model._state} == {3}
-
-
-# Refusals.
-
-
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        "adam",
-        "rmsprop",
-        keras.optimizers.SGD(0.1, momentum=0.9),
-        keras.optimizers.SGD(0.1, clipnorm=1.0),
-        keras.optimizers.SGD(0.1, weight_decay=1e-3),
-        keras.optimizers.SGD(0.1, use_ema=True),
-        keras.optimizers.SGD(0.1, gradient_accumulation_steps=2),
-        keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)),
-    ],
-)
-def test_only_plain_sgd(optimizer):
-    model = BurstPropNetwork([3, 2], mode="temporal")
-    with pytest.raises(ValueError, match=r"plain `keras.optimizers.SGD\(lear"):
-        model.compile(optimizer, "mse")
-
-
-def test_plain_sgd_by_any_name():
-    model = BurstPropNetwork([3, 2], mode="temporal")
-    for optimizer in ("sgd", None, keras.optimizers.SGD(0.3, name="mine")):
-        model.compile(optimizer, "mse")
-
-
-def test_no_replicas(monkeypatch):
-    """When compiled, or in `fit` if compiled outside the scope."""
-    compiled = temporal_network(temporal_reference())
-    monkeypatch.setattr(temporal_learning, "replicas", lambda: 2)
-    model = BurstPropNetwork([3, 2], mode="temporal")
-    with pytest.raises(ValueError, match=r"cannot be spread.*of 2 replicas"):
-        model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"cannot be spread.*of 2 replicas"):
-        compiled.fit(X, Y, **FIT)
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"variant": "2017"}, "`variant` must be one of"),
-        ({"teacher_probability": 0}, "must be a finite number above 0"),
-        ({"teacher_probability": 1}, "`teacher_probability` must be below 1"),
-        ({"teacher_strength": 0}, "`teacher_strength` must be a finite"),
-        ({"average_rate": 0}, "`average_rate` must be a number above 0"),
-        ({"average_rate": 2}, "`average_rate` must be a number above 0"),
-        ({"apical_delay": 2}, r"`apical_delay` must be one of \(0, 1\)"),
-        ({"feedback_learning_rate": -1}, "`feedback_learning_rate` must be"),
-        ({"weight_decay": 1}, "`weight_decay` must be"),
-        ({"burst_probability": 0}, "`burst_probability` must be"),
-        ({"burst_probability": 0.6}, "at most 0.5"),
-        ({"feedback_stddev": 0}, "`feedback_stddev` must be"),
-        ({"learning_rate_multipliers": [1]}, "one number for each of the 2"),
-        ({"seed": 0.5}, "`seed` must be an integer"),
-        ({"units": [3]}, "needs a hidden layer"),
-        ({"feedback": "tied"}, "`feedback` says nothing in mode 'temporal'"),
-        ({"recurrent": True}, "`recurrent` says nothing in mode 'temporal'"),
-        ({"recurrent_learning_rate": 0.1}, "`recurrent_learning_rate` says n"),
-        ({"kernel_regularizer": "l2"}, "`kernel_regularizer` says nothing"),
-        ({"bias_regularizer": "l2"}, "`bias_regularizer` says nothing"),
-        ({"apical_delay": 0}, "`apical_delay` says nothing.*moving_average"),
-        ({"feedback_learning_rate": 1}, "`feedback_learning_rate` says noth"),
-        (
-            {"variant": "fd8336a", "burst_probability": 0.3},
-            "`burst_probability` says nothing.*variant 'fd8336a'.*at 0.2",
-        ),
-        ({"variant": "7df5f65", "teacher_strength": 1}, "says nothing"),
-        ({"variant": "3cd91fb", "average_rate": 0.2}, "says nothing"),
-        ({"mode": "rate", "variant": "fd8336a"}, "`variant` says nothing in m"),
-        ({"mode": "rate", "teacher_probability": 0.1}, "`teacher_probability`"),
-        ({"mode": "rate", "teacher_strength": 1}, "`teacher_strength` says"),
-        ({"mode": "rate", "average_rate": 0.1}, "`average_rate` says nothing"),
-        ({"mode": "rate", "apical_delay": 0}, "`apical_delay` says nothing"),
-        ({"mode": "rate", "feedback_learning_rate": 1}, "says nothing in mode"),
-    ],
-)
-def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        BurstPropNetwork(**{"units": [3, 2], "mode": "temporal", **arguments})
-
-
-def test_generate_needs_a_rule_of_2017():
-    for arguments in ({"mode": "temporal"}, {}):
-        model = BurstPropNetwork([3, 2], **arguments)
-        with pytest.raises(ValueError, match="`generate` needs `mode='temp"):
-            model.generate(X)
-    model = BurstPropNetwork([3, 2], mode="temporal", variant="3cd91fb")
-    with pytest.raises(ValueError, match="`start` must be an integer"):
-        model.generate(X, start=-1)
-
-
-@pytest.mark.parametrize(
-    "x, message",
-    [
-        (X[..., :3], r"\(batch, time, 4\).*shape=\(3, 8, 3\)"),
-        (X[:, 0], r"\(batch, time, 4\).*shape=\(3, 4\)"),
-        (X[:, :0], r"at least one step.*shape=\(3, 0, 4\)"),
-    ],
-    ids=["features", "rank", "steps"],
-)
-def test_bad_inputs(x, message):
-    # Not the shared model: on JAX a step that fails takes its values along.
-    fresh = temporal_network(temporal_reference())
-    with pytest.raises(ValueError, match=message):
-        fresh(x)
-    with pytest.raises(ValueError, match=message):
-        fresh.predict(x, verbose=0)
-    with pytest.raises((ValueError, RuntimeError), match=message):
-        fresh.train_on_batch(x, Y[:, : x.shape[1]])
-    model = BurstPropNetwork([3, 2], mode="temporal", variant="3cd91fb")
-    model.build((None, None, 4))
-    with pytest.raises(ValueError, match=message):
-        model.generate(x)
-    if x.ndim == 2:
-        with pytest.raises(ValueError, match=r"of rank 3.*\(3, 4\)"):
-            BurstPropNetwork([3, 2], mode="temporal").build(x.shape)
-
-
-@pytest.mark.parametrize(
-    "y, weight, message",
-    [
-        (Y[..., :1], WEIGHT, r"shape \(batch, time, 2\).*\(3, 8, 1\)"),
-        (Y[:, 0], WEIGHT, r"shape \(batch, time, 2\).*\(3, 2\)"),
-        (Y[:, :5], WEIGHT, r"y of shape \(3, 5, 2\), for \(3, 8\)"),
-        (Y[:1], WEIGHT, r"y of shape \(1, 8, 2\), for \(3, 8\)"),
-        (Y, WEIGHT[:, 0], "one number for each step"),
-        (Y, WEIGHT[:, :1], r"for each step.*\(3, 1\), for \(3, 8\)"),
-        (Y, WEIGHT.T.copy(), r"for each step.*\(8, 3\), for \(3, 8\)"),
-        (Y, Y, "one number for each step"),
-    ],
-)
-def test_bad_targets_and_weights(y, weight, message):
-    model = temporal_network(temporal_reference())
-    with pytest.raises(ValueError, match=message):
-        model.train_on_batch(X, y, weight)
-
-
 # The model as a Keras object.
 
 
@@ -520,7 +292,7 @@ def test_config_round_trip():
     model = BurstPropNetwork(
         (4, 3),
         mode="temporal",
-        variant="7df5f65",
+        variant="burst_rate_change",
         teacher_probability=0.1,
         apical_delay=0,
         feedback_learning_rate=0.2,
@@ -540,11 +312,44 @@ def test_config_round_trip():
         "teacher_strength": 2.0,
         "average_rate": 0.2,
     }
-    twin = BurstPropNetwork.from_config(
-        BurstPropNetwork([4, 3], mode="temporal", **average).get_config()
-    )
+    default = BurstPropNetwork([4, 3], mode="temporal")
+    model = BurstPropNetwork([4, 3], mode="temporal", **average)
+    twin = BurstPropNetwork.from_config(model.get_config())
     for name, value in average.items():
-        assert getattr(twin, name) == getattr(twin._rule, name) == value
+        assert getattr(twin, name) == value
+    y, taught = TARGETS[:, :8, [0, 1, 0]], WEIGHT[..., None]
+    found = []
+    for network in (model, twin, default):
+        network.build((None, None, 4))
+        for n, weight in enumerate(network.weights):
+            numbers = np.cos(n + np.arange(np.prod(weight.shape)))
+            weight.assign(numbers.reshape(weight.shape))
+        _, changes, _ = network.frozen_run(X, y, taught)
+        found.append([to_numpy(change.delta) for change in changes])
+    for n in range(2):
+        np.testing.assert_array_equal(found[0][n], found[1][n])
+        assert np.abs(found[0][n] - found[2][n]).max() > 1e-3
+
+
+@pytest.mark.parametrize("commit, variant", VARIANTS_BY_COMMIT.items())
+def test_an_early_file_names_a_variant_by_its_commit(commit, variant, tmp_path):
+    model = temporal_network(temporal_reference(variant), variant=variant)
+    model.save(tmp_path / "now.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "now.keras") as now,
+        zipfile.ZipFile(tmp_path / "early.keras", "w") as early,
+    ):
+        for name in now.namelist():
+            content = now.read(name)
+            if name == "config.json":
+                assert content.count(variant.encode()) == 1
+                content = content.replace(variant.encode(), commit.encode())
+            early.writestr(name, content)
+    loaded = keras.saving.load_model(tmp_path / "early.keras")
+    assert loaded.get_config() == model.get_config()
+    layer_checks.assert_same(loaded(X), model(X), 0)
+    with pytest.raises(ValueError, match=r"one of \('moving_average', 'weig"):
+        BurstPropNetwork([3, 2], mode="temporal", variant=commit)
 
 
 def test_weights_of_a_network():

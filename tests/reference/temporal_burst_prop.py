@@ -45,7 +45,12 @@ Y normal of standard deviation 1, kernels Glorot normal, biases 0.
 
 import numpy as np
 
-VARIANTS = ("fd8336a", "7df5f65", "3cd91fb")
+# Published as commits fd8336a, 7df5f65 and 3cd91fb.
+VARIANTS = (
+    "weighted_burst_rate_change",
+    "burst_rate_change",
+    "burst_probability_change",
+)
 
 
 def sigmoid(x):
@@ -143,7 +148,7 @@ class AsCoded(Network):
     """
 
     def __init__(
-        self, kernels, biases, feedback, rates, variant="fd8336a",
+        self, kernels, biases, feedback, rates, variant=VARIANTS[0],
         apical_delay=0, feedback_rate=0.0, batch=1, decay=0.0,
     ):  # fmt: skip
         self.variant = variant
@@ -195,7 +200,7 @@ class AsCoded(Network):
             e, p = self.e[m], self.p[m]
             self.bursts_old[m], self.bursts[m] = self.bursts[m], p * e
             change, trace = (e - p * e) * p * (1 - p), self.apical_trace
-            if self.variant != "3cd91fb":
+            if self.variant != "burst_probability_change":
                 change, trace = e * change, trace_old
             self.Y[m] = self.Y[m] + self.feedback_rate * change.T @ trace
             if generate:
@@ -204,8 +209,8 @@ class AsCoded(Network):
     def _hidden_change(self, m):
         old = self.e_old[m]
         change = self.bursts[m] - self.bursts_old[m]
-        if self.variant == "fd8336a":
+        if self.variant == "weighted_burst_rate_change":
             change = self.e[m] * change
-        elif self.variant == "3cd91fb":
+        elif self.variant == "burst_probability_change":
             change = self.p[m] - self.p_old[m]
         return change * old * (1 - old)

@@ -160,7 +160,9 @@ SHORT = {
     "neurons_of_their_own_skip": lambda: neurons(
         shared_controller=False, first_step="skip", controller="rnn"
     ),
-    "bursts_of_2017": lambda: burst_network(variant="fd8336a"),
+    "bursts_of_2017": lambda: burst_network(
+        variant="weighted_burst_rate_change"
+    ),
     "dilated_convolutions": dilated_convolutions,
     "strides_alone": lambda: sequential(
         layers.Conv1D(4, 1, strides=3, padding="causal"), layers.Dense(2)
