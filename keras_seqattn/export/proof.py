@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 from keras_seqattn._keras_internals import find_layers
-from keras_seqattn._trial_inputs import all_finite
-from keras_seqattn._trial_inputs import hides_nan
-from keras_seqattn._trial_inputs import is_float
-from keras_seqattn._trial_inputs import mask_values
 from keras_seqattn.export.named_model import NamedModel
+from keras_seqattn.streaming.trial_inputs import all_finite
+from keras_seqattn.streaming.trial_inputs import hides_nan
+from keras_seqattn.streaming.trial_inputs import is_float
+from keras_seqattn.streaming.trial_inputs import mask_values
 
 # What is tried: batch, steps beyond the longest window of a layer, whether
 # numbers have both signs, and whether some steps are missing. An artifact

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seqattn._trial_inputs import draw_positive
 from keras_seqattn.streaming.trial import trial_weights
+from keras_seqattn.streaming.trial_inputs import draw_positive
 
 
 def find_timed_outputs(

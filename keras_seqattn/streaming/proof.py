@@ -11,14 +11,14 @@ from keras import ops
 from keras_seqattn._backend.compiled import compiled_sequence
 from keras_seqattn._backend.compiled import compiled_step
 from keras_seqattn._keras_internals import find_layers
-from keras_seqattn._trial_inputs import Arrays
-from keras_seqattn._trial_inputs import all_finite
-from keras_seqattn._trial_inputs import draw_positive
-from keras_seqattn._trial_inputs import hides_nan
-from keras_seqattn._trial_inputs import mask_values
 from keras_seqattn.streaming.names import MASK
 from keras_seqattn.streaming.names import NEXT
 from keras_seqattn.streaming.trial import trial_weights
+from keras_seqattn.streaming.trial_inputs import Arrays
+from keras_seqattn.streaming.trial_inputs import all_finite
+from keras_seqattn.streaming.trial_inputs import draw_positive
+from keras_seqattn.streaming.trial_inputs import hides_nan
+from keras_seqattn.streaming.trial_inputs import mask_values
 
 MISSING = 7
 Tensors = dict[str, Any]

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seqattn import _trial_inputs as trial_inputs
+from keras_seqattn.streaming import trial_inputs
 
 
 def test_positive_numbers_and_both_values_of_others():
