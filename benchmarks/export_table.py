@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 import keras_seqattn as ks
-from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.memory import RECIPES
 
 README = pathlib.Path(__file__).parents[1] / "README.md"

@@ -14,7 +14,7 @@ import numpy as np
 import keras_seqattn as ks
 from benchmarks.timing import medians_in_turn
 from keras_seqattn import learning_rules
-from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.tables import markdown_table
 from tests.reference.temporal_burst_prop import AsCoded
 from tests.reference.temporal_burst_prop import MovingAverage
 

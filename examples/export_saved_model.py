@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 import keras_seqattn as ks
-from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import Score
 

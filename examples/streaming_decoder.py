@@ -24,7 +24,7 @@ import matplotlib
 import numpy as np
 
 import keras_seqattn as ks
-from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.streaming import StreamingSession
 from keras_seqattn.windows.cutting import take_windows

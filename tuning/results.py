@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.tables import markdown_table
 from tuning.directory import read_json
 from tuning.directory import write_atomically
 from tuning.hparams import write_hparams

@@ -9,8 +9,8 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from keras_seqattn._training.markdown import markdown_table
-from keras_seqattn._training.markdown import mean_and_deviation
+from keras_seqattn._training.tables import markdown_table
+from keras_seqattn._training.tables import mean_and_deviation
 from tuning.directory import SearchError
 from tuning.directory import write_atomically
 from tuning.executions import run_executions

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn._training.markdown import markdown_table
-from keras_seqattn._training.markdown import mean_and_deviation
+from keras_seqattn._training.tables import markdown_table
+from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.activity.score import Score
 
 BEST_TITLES = {

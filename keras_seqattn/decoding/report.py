@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seqattn._training.markdown import markdown_table
-from keras_seqattn._training.markdown import mean_and_deviation
+from keras_seqattn._training.tables import markdown_table
+from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.decoding.latency import Latency
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.timestep_selection import TimestepRecommendation

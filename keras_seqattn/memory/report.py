@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.memory.recipe import MemoryRecipe
 from keras_seqattn.tasks.memory_batch import DelayAccuracy
 from keras_seqattn.tasks.memory_batch import MemoryBatch

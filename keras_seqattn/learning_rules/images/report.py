@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seqattn._training.markdown import markdown_table
+from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
 from keras_seqattn.learning_rules.search import Trial

@@ -1,0 +1,88 @@
+"""Tables: in markdown for files, in columns for a terminal."""
+
+import shutil
+import sys
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import numpy as np
+import rich.box
+import rich.console
+import rich.table
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a markdown table."""
+    return "\n".join(
+        [
+            "| " + " | ".join(head) + " |",
+            "|" + "---|" * len(head),
+            *("| " + " | ".join(row) + " |" for row in rows),
+        ]
+    )
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Return "mean ± sample deviation", or the value if there is one."""
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def print_table(markdown: str) -> None:
+    """Print a markdown table so that a person can read it.
+
+    Where the terminal is too narrow, cells are wrapped between words.
+    """
+    head, _, *rows = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in markdown.splitlines()
+    )
+    table = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    widths = _widths([*zip(head, *rows, strict=True)], _room())
+    for name, width in zip(head, widths, strict=True):
+        table.add_column(name, width=width)
+    for row in rows:
+        table.add_row(*row)
+    console = rich.console.Console(
+        width=sum(widths) + 80, force_terminal=False, highlight=False
+    )
+    # Without the blanks that rich puts at the ends of lines.
+    with console.capture() as captured:
+        console.print(table)
+    lines = [line.rstrip() for line in captured.get().split("\n")]
+    print("\n".join(lines).strip("\n"))
+
+
+def _room() -> int | None:
+    """Columns of the terminal; in a file lines are as long as they are."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _widths(columns: list[tuple[str, ...]], room: int | None) -> list[int]:
+    widths = [max(map(len, column)) for column in columns]
+    least = [
+        max((len(word) for cell in column for word in cell.split()), default=1)
+        for column in columns
+    ]
+    # Two blanks between columns, one before the first.
+    while room is not None and sum(widths) + 2 * len(widths) - 1 > room:
+        spare = [a - b for a, b in zip(widths, least, strict=True)]
+        if not max(spare):
+            break
+        widths[spare.index(max(spare))] -= 1
+    return widths
+
+
+class Tabulated:
+    """A report that has a table."""
+
+    def table(self) -> str:
+        """Return the table in markdown."""
+        raise NotImplementedError
+
+    def show(self) -> None:
+        """Print the table in columns, for a terminal."""
+        print_table(self.table())
