@@ -8,7 +8,7 @@ from keras_seqattn.layers.gain_modulated_neuron import (
     GainModulatedNeuronCell as GainModulatedNeuronCell,
 )
 from keras_seqattn.layers.larnn import LARNN as LARNN
-from keras_seqattn.layers.larnn import LARNNCell as LARNNCell
+from keras_seqattn.layers.larnn_cell import LARNNCell as LARNNCell
 from keras_seqattn.layers.temporal_attention import (
     TemporalAttention as TemporalAttention,
 )
