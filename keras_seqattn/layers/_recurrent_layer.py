@@ -29,6 +29,8 @@ class RecurrentLayer(TrackedStatesRNN):
     def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(cell, **kwargs)
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        # From Keras 3.16 on RNN says no, and the mask would end here.
+        self.supports_masking = True
 
     def build(
         self, sequences_shape: Any, initial_state_shape: Any = None
