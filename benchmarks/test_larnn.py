@@ -21,7 +21,11 @@ from benchmarks.timing import forward_and_train_step
 from benchmarks.timing import medians_in_turn
 from keras_seqattn.layers import LARNN
 from keras_seqattn.layers import LARNNCell
-from keras_seqattn.layers._larnn import sequence as sequence
+from keras_seqattn.layers._larnn.settings import with_constants
+from keras_seqattn.layers._larnn.step import drive
+from keras_seqattn.layers._larnn.step import step
+from keras_seqattn.layers._larnn.window import EMPTY
+from keras_seqattn.layers._larnn.window import finish_rows
 
 # Batch, time, features, units, heads, window; rounds.
 CASES = {
@@ -50,21 +54,21 @@ class NaiveCell(LARNNCell):
 
     def call(self, inputs, states, training=False):
         settings = self.settings()
-        w = sequence.with_constants(self.tensors(), settings)
+        w = with_constants(self.tensors(), settings)
         hidden, _, cells, filled = states
         shape = (-1, self.window_size, self.units)
         cells = ops.transpose(ops.reshape(cells, shape), (1, 0, 2))
-        rows = cells @ w["key_value_kernel"]
+        rows = cells @ w.key_value_kernel
         newest = ops.ones_like(filled[:, :1])
         filled = ops.concatenate([filled[:, :-1], newest], axis=1)
-        empty = ops.transpose((filled - 1) * -sequence.EMPTY)[..., None]
-        done = sequence.step(
+        empty = ops.transpose((filled - 1) * -EMPTY)[..., None]
+        done = step(
             w,
             settings,
-            sequence.drive(w, inputs),
+            drive(w, inputs),
             hidden,
             cells[-1],
-            sequence.finish_rows(w, settings, rows),
+            finish_rows(w, settings, rows),
             empty,
         )
         cells = ops.concatenate([cells[1:], done.cell[None]], axis=0)

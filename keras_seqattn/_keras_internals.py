@@ -1,9 +1,21 @@
-"""What Keras knows of a model's parts and does not make public."""
+"""What Keras does not publish, and this package cannot do without.
 
+One file to read when Keras moves. Each use says since which version it is as
+described here.
+"""
+
+import types
 from collections.abc import Callable
 from typing import Any
 
 import keras
+
+# Not public, but the only way to have a mask drawn before the loop of
+# keras.layers.RNN, as JAX needs it: RNN asks `isinstance` of this very class.
+# Looked at in Keras 3.15.1; to look again when RNN draws them another way.
+from keras.src.layers.rnn.dropout_rnn_cell import (
+    DropoutRNNCell as DropoutRNNCell,
+)
 
 
 def find_layers(model: keras.Layer) -> list[keras.Layer]:
@@ -46,3 +58,64 @@ def run_through_graph(
     # Keras publishes `clone_model`, which takes no further inputs.
     outputs = model._run_through_graph(inputs, call_fn=call)
     return keras.tree.flatten(outputs)
+
+
+class TrackedStatesRNN(keras.layers.RNN):
+    """`keras.layers.RNN` whose states, when stateful, are tracked weights.
+
+    Keras' own untracked ones are lost on JAX. The method that makes them is
+    not public. Looked at in Keras 3.15.1; to look again when RNN tracks them.
+    """
+
+    def _create_state_variables(self, batch_size: int) -> None:
+        self.states = [
+            self.add_weight(
+                name=f"state_{index}",
+                shape=(batch_size, size),
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
+            )
+            for index, size in enumerate(self.state_size)
+        ]
+
+
+def loop_over_steps(
+    step: Callable[[Any, list[Any]], tuple[Any, list[Any]]],
+    sequences: Any,
+    states: list[Any],
+    mask: Any,
+    stateful: bool,
+    unroll: bool,
+) -> tuple[Any, list[Any]]:
+    """Call a function once for each step, by the loop of keras.layers.RNN.
+
+    The loop itself, `keras.src.backend.rnn`, is not public, and a layer of
+    its own would hold a cell. So RNN's hook is called with what it reads of
+    `self`. Looked at in Keras 3.15.1; to look again when the hook reads more,
+    which ends in an AttributeError.
+
+    Args:
+        step: `step(inputs, states)` returns `(output, states)`. On JAX the
+            output must look like the first state.
+        sequences: `(batch, time, features)`.
+        states: Tensors `(batch, width)`.
+        mask: Boolean `(batch, time)` or `None`.
+        stateful: Whether the layer is, for which torch needs copies.
+        unroll: Whether to unroll the loop.
+
+    Returns:
+        All outputs `(batch, time, width)`, and the last states.
+    """
+    layer = types.SimpleNamespace(
+        cell=step,
+        stateful=stateful,
+        go_backwards=False,
+        unroll=unroll,
+        zero_output_for_mask=False,
+        return_sequences=True,
+    )
+    _, outputs, states = keras.layers.RNN.inner_loop(
+        layer, sequences, states, mask
+    )
+    return outputs, states

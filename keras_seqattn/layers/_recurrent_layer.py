@@ -7,9 +7,19 @@ import keras
 from keras import ops
 
 from keras_seqattn._checks import check_mask_shape
+from keras_seqattn._keras_internals import TrackedStatesRNN
 
 
-class RecurrentLayer(keras.layers.RNN):
+def cell_options(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """A cell's name, and what it has of its layer's further arguments."""
+    return {
+        "name": name,
+        "dtype": kwargs.get("dtype"),
+        "trainable": kwargs.get("trainable", True),
+    }
+
+
+class RecurrentLayer(TrackedStatesRNN):
     """`keras.layers.RNN` with a cell of its own.
 
     Its states are tracked, its input is checked, and its arguments are those
@@ -19,6 +29,8 @@ class RecurrentLayer(keras.layers.RNN):
     def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(cell, **kwargs)
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        # From Keras 3.16 on RNN says no, and the mask would end here.
+        self.supports_masking = True
 
     def build(
         self, sequences_shape: Any, initial_state_shape: Any = None
@@ -27,19 +39,6 @@ class RecurrentLayer(keras.layers.RNN):
         self.input_spec = keras.layers.InputSpec(
             ndim=3, axes={-1: sequences_shape[-1]}
         )
-
-    def _create_state_variables(self, batch_size: int) -> None:
-        # As tracked weights: Keras' own untracked ones are lost on JAX.
-        self.states = [
-            self.add_weight(
-                name=f"state_{index}",
-                shape=(batch_size, size),
-                initializer="zeros",
-                trainable=False,
-                autocast=False,
-            )
-            for index, size in enumerate(self.state_size)
-        ]
 
     def _check_sequences(self, sequences: Any, mask: Any) -> None:
         if sequences.shape[1] == 0:

@@ -7,7 +7,10 @@ import pytest
 
 from keras_seqattn.layers import LARNN
 from keras_seqattn.layers import LARNNCell
-from keras_seqattn.layers._larnn import sequence as sequence
+from keras_seqattn.layers._larnn.settings import with_constants
+from keras_seqattn.layers._larnn.step import drive
+from keras_seqattn.layers._larnn.step import step as larnn_step
+from keras_seqattn.layers._larnn.window import finish_rows
 from tests import layer_checks
 from tests.backend import BACKEND
 from tests.backend import gradients
@@ -329,7 +332,7 @@ class Stepwise(LARNN):
     def call(self, sequences, training=True):
         cell = self.cell
         settings = cell.settings(batch_statistics=True)
-        w = sequence.with_constants(cell.tensors(), settings)
+        w = with_constants(cell.tensors(), settings)
         batch = sequences.shape[0]
         hidden, carried, window, empty = cell.unpack(
             cell.get_initial_state(batch)
@@ -337,13 +340,13 @@ class Stepwise(LARNN):
         rows, outputs = list(keras.ops.unstack(window, axis=0)), []
         slots = list(keras.ops.unstack(empty, axis=0))
         for t in range(sequences.shape[1]):
-            done = sequence.step(
+            done = larnn_step(
                 w,
                 settings,
-                sequence.drive(w, sequences[:, t]),
+                drive(w, sequences[:, t]),
                 hidden,
                 carried,
-                sequence.finish_rows(
+                finish_rows(
                     w, settings, keras.ops.stack(rows[-cell.window_size :])
                 ),
                 keras.ops.stack(slots[-cell.window_size :]),

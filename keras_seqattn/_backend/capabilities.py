@@ -1,0 +1,24 @@
+"""What a layer asks of the backend before it chooses a way to compute."""
+
+import keras
+
+
+def fuses_loop_bodies() -> bool:
+    """Whether a compiler fuses what one turn of `scan` computes.
+
+    A small tensor is then cheaper computed within the loop than read in it.
+    """
+    return keras.backend.backend() == "jax"
+
+
+def runs_plain_rnn_faster() -> bool:
+    """Whether Keras' LSTM and GRU are faster with `use_cudnn=False`.
+
+    So they are on torch without a GPU: Keras' other path fills a gradient of
+    the whole sequence at every step, and its plain loop is 5 times faster.
+    """
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return not torch.cuda.is_available()
