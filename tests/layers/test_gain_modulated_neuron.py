@@ -9,7 +9,6 @@ import keras_seqattn as ks
 from keras_seqattn.layers import GainModulatedNeuron
 from keras_seqattn.layers import GainModulatedNeuronCell
 from tests import layer_checks
-from tests.backend import BACKEND
 from tests.backend import gradients
 from tests.backend import to_numpy
 from tests.reference.gain_modulated_neuron import gain_modulated_neuron
@@ -182,10 +181,9 @@ def test_values_equal_the_reference(name):
     layer_checks.assert_same(make_rnn(name)(x), expected[0], tolerance)
 
 
+@pytest.mark.only("tensorflow")  # The others do not keep float64.
 @some("default", "own GRUs", "feedback", "feedback, own", "adaptive")
 def test_in_float64_the_values_are_exact(name):
-    if BACKEND != "tensorflow":  # The others do not keep float64.
-        return
     x = inputs_for(name).astype("float64")
     layer = make(name, dtype="float64")
     np.testing.assert_allclose(
@@ -799,10 +797,10 @@ def test_stateful_layers_train(name):
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
+# On torch it is another compiler, and slow.
+@pytest.mark.only("tensorflow", "jax")
 @some("default", "feedback")
 def test_compiled_by_xla(name):
-    if BACKEND == "torch":  # There it is another compiler, and slow.
-        return
     layer = make(name, return_sequences=False)
     x = inputs_for(name)
     expected = np.mean(to_numpy(layer(x)) ** 2)
@@ -938,6 +936,7 @@ def test_integer_inputs(maker):
     layer_checks.assert_same(layer(x), to_numpy(layer(x.astype("float32"))), 0)
 
 
+@pytest.mark.process
 def test_saved_model(tmp_path):
     symbolic = keras.Input((None, FEATURES))
     model = keras.Model(symbolic, make("feedback")(symbolic))

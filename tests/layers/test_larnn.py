@@ -236,10 +236,9 @@ def test_the_gradient_equals_autodiff_through_the_cell(settings, inputs):
     )
 
 
+@pytest.mark.only("tensorflow")  # The others do not keep float64.
 @per_settings(SETTINGS)
 def test_in_float64_the_cache_is_exact(settings, inputs):
-    if BACKEND != "tensorflow":  # The others do not keep float64.
-        return
     layer = make(**settings, dtype="float64")
     training = settings["normalization"] == "batch"
     expected, *_ = reference(layer, inputs, training=training)

@@ -178,6 +178,7 @@ def test_past_attention_of_a_model_without():
         past_attention_model(small(), 1)
 
 
+@pytest.mark.process
 def test_saved_model(signal, tmp_path):
     assert export.export_saved_model(small(), tmp_path / "model") < 1e-5
 

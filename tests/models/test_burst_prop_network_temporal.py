@@ -15,7 +15,6 @@ from keras_seqattn.models._burst_prop.moving_average import MovingAverage
 from keras_seqattn.models._burst_prop.rule import Weights
 from keras_seqattn.models._burst_prop.rule import at_rest
 from keras_seqattn.tasks import Sinusoids
-from tests.backend import BACKEND
 from tests.backend import compiled
 from tests.backend import to_numpy
 from tests.models.burst_prop_cases import SEQUENCES
@@ -244,7 +243,7 @@ def test_small_inputs(batch, time):
         "mixed_bfloat16",
         "bfloat16",
         # JAX has no float64 without its own switch.
-        "float64" if BACKEND != "jax" else "float32",
+        pytest.param("float64", marks=pytest.mark.only("tensorflow", "torch")),
     ],
 )
 def test_precision_is_that_of_the_weights(policy):

@@ -182,6 +182,7 @@ def test_files_load_on_every_backend(preset, tmp_path):
     )
 
 
+@pytest.mark.process
 def test_saved_model(tmp_path):
     difference = ks.export.export_saved_model(
         small("additive"), tmp_path / "saved"
