@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from keras_seqattn.callbacks.torch_data_parallel import TorchDataParallel
-from tests.callbacks import two_devices
 from tests.backend import BACKEND
+from tests.callbacks import two_devices
 
 
 @pytest.fixture(scope="module")
