@@ -9,12 +9,14 @@ causal and for a bidirectional encoder.
 """
 
 import argparse
+import dataclasses
 import functools
 import time
 
 import numpy as np
 
 import keras_seqattn as ks
+from keras_seqattn.decoding import RECIPE
 from keras_seqattn.decoding import decode_recording
 
 
@@ -31,6 +33,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     arguments = parser.parse_args()
 
+    recipe = dataclasses.replace(
+        RECIPE, epochs=arguments.epochs, learning_rate=1e-2
+    )
     rows = []
     for planted in arguments.lengths:
         for seed in range(arguments.recordings):
@@ -41,6 +46,7 @@ def main() -> None:
             causal, bidirectional = (
                 decode_recording(
                     recording,
+                    recipe=recipe,
                     seeds=(seed,),
                     build=functools.partial(
                         ks.models.build_neural_decoder,
@@ -48,8 +54,6 @@ def main() -> None:
                         dropout=0.3,
                         bidirectional=both_ways,
                     ),
-                    epochs=arguments.epochs,
-                    learning_rate=1e-2,
                     verbose=0,
                 )
                 for both_ways in (False, True)

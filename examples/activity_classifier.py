@@ -21,9 +21,15 @@ the test part's:
 
     python examples/activity_classifier.py --data "UCI HAR Dataset.zip" \\
         --final --test "UCI HAR Dataset.zip"
+
+`--recipe` trains as a search (`tuning/`) has found:
+
+    python examples/activity_classifier.py --data "UCI HAR Dataset.zip" \\
+        --recipe results/tuning/activity_classifier/recipe.json
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import pathlib
@@ -44,8 +50,17 @@ of it runs in two minutes. Windows are turned and scaled at random in training
 (`--no-augment`: they are not), since no two people wear a sensor alike.
 """
 
-WATCH = {"units": 32, "epochs": 6, "learning_rate": 3e-3}
-RECORDED = {"units": 64, "epochs": 20, "learning_rate": 1e-3}
+RECORDED = dataclasses.replace(
+    activity.RECIPE,
+    epochs=20,
+    learning_rate=1e-3,
+    weight_decay=0.01,
+    label_smoothing=0.1,
+    average=0.99,
+    augmentation={"name": "rotate_and_scale"},
+    patience=3,
+)
+WATCH = dataclasses.replace(RECORDED, epochs=6, learning_rate=3e-3)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -55,23 +70,22 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data", help="a .zip, folder, .npz or .csv")
     parser.add_argument("--cell", nargs="+", default=["larnn", "lstm"])
-    parser.add_argument("--units", type=int)
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--units", type=int, help="default: 32, or 64")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--weight-decay", type=float, default=0.01)
-    parser.add_argument("--label-smoothing", type=float, default=0.1)
-    parser.add_argument("--ema-momentum", type=float, default=0.99)
-    parser.add_argument(
-        "--augment", action=argparse.BooleanOptionalAction, default=True
-    )
-    parser.add_argument(
+    training = parser.add_argument_group("training")
+    training.add_argument("--recipe", help="a .json file, as searches write")
+    training.add_argument("--epochs", type=int, help="not the recipe's")
+    training.add_argument("--batch-size", type=int, help="the same")
+    training.add_argument("--learning-rate", type=float, help="the same")
+    training.add_argument(
         "--patience",
         type=int,
-        default=3,
-        help="stop on validation subjects; 0: all epochs, no such subjects",
+        help="the same: stop on validation subjects; 0: all epochs, no such "
+        "subjects",
+    )
+    training.add_argument(
+        "--no-augment", action="store_true", help="windows as they are"
     )
     parser.add_argument(
         "--final", action="store_true", help="train on all subjects, no folds"
@@ -83,12 +97,26 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def make_recipe(arguments: argparse.Namespace) -> activity.Recipe:
+    if arguments.recipe:
+        recipe = activity.Recipe.load(arguments.recipe)
+    else:
+        recipe = RECORDED if arguments.data else WATCH
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("epochs", "batch_size", "learning_rate", "patience")
+        if getattr(arguments, name) is not None
+    }
+    if arguments.patience == 0:
+        changes["patience"] = None
+    if arguments.no_augment:
+        changes["augmentation"] = None
+    return dataclasses.replace(recipe, **changes)
+
+
 def main() -> None:
     arguments = parse_arguments()
-    settings = dict(RECORDED if arguments.data else WATCH)
-    for name in settings:
-        if getattr(arguments, name) is not None:
-            settings[name] = getattr(arguments, name)
+    recipe = make_recipe(arguments)
 
     """
     ## The recordings
@@ -103,16 +131,8 @@ def main() -> None:
         f"{len(windows.classes)} activities, backend {keras.backend.backend()}"
     )
     build = functools.partial(
-        ks.models.build_activity_classifier, units=settings["units"]
-    )
-    recipe = activity.Recipe(
-        epochs=settings["epochs"],
-        batch_size=arguments.batch_size,
-        learning_rate=settings["learning_rate"],
-        weight_decay=arguments.weight_decay,
-        label_smoothing=arguments.label_smoothing,
-        ema_momentum=arguments.ema_momentum,
-        augment=activity.RotateAndScale() if arguments.augment else None,
+        ks.models.build_activity_classifier,
+        units=arguments.units or (64 if arguments.data else 32),
     )
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -131,7 +151,6 @@ def main() -> None:
             cells=arguments.cell,
             folds=arguments.folds,
             seeds=arguments.seeds,
-            patience=arguments.patience or None,
         )
         print(f"\nThe comparison took {time.time() - start:.0f} s.\n")
         print(report.table())
@@ -156,6 +175,20 @@ def main() -> None:
     )
     if arguments.cell[0] == "larnn":
         draw_attention(classifier, windows, output / "attention.png")
+    write(classifier, windows, arguments.test, output)
+
+
+"""
+## The files, and the score on a test part
+"""
+
+
+def write(
+    classifier: keras.Model,
+    windows: activity.ActivityWindows,
+    test: str | None,
+    output: pathlib.Path,
+) -> None:
     classifier.save(output / "classifier.keras")
     loaded = keras.saving.load_model(output / "classifier.keras")
     some = windows.x[:100]
@@ -168,15 +201,13 @@ def main() -> None:
     difference = ks.export.export_saved_model(
         classifier, output / "classifier_saved_model"
     )
-    if arguments.test:
+    if test:
         score = activity.score_model(
-            loaded,
-            activity.load_activity(arguments.test, "test"),
-            trained_on=windows,
+            loaded, activity.load_activity(test, "test"), trained_on=windows
         )
         (output / "test.json").write_text(json.dumps(score.to_dict(), indent=1))
         print(
-            f"\nOn {arguments.test}: accuracy {score.accuracy:.4f}, macro F1 "
+            f"\nOn {test}: accuracy {score.accuracy:.4f}, macro F1 "
             f"{score.macro_f1:.4f}, weighted F1 {score.weighted_f1:.4f}"
         )
     print(

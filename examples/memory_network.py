@@ -14,6 +14,11 @@ pairs of any number of keys and values apart:
     python examples/memory_network.py --preset additive
     python examples/memory_network.py --preset association --keys 8 \
         --values 9 --pairs 4 --distractors 0.1
+
+`--recipe` trains as a search (`tuning/`) has found:
+
+    python examples/memory_network.py --preset additive \\
+        --recipe results/tuning/memory_network/recipe.json
 """
 
 import argparse
@@ -29,8 +34,11 @@ import matplotlib
 import numpy as np
 
 import keras_seqattn as ks
+from keras_seqattn.memory import LOSSES
 from keras_seqattn.memory import RECIPES
 from keras_seqattn.memory import MemoryReport
+from keras_seqattn.memory import RecallLoss
+from keras_seqattn.memory import Recipe
 from keras_seqattn.memory import train_memory_network
 
 
@@ -42,9 +50,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--preset", choices=RECIPES, default="one_neuron")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--loss", choices=("mse", "crossentropy"))
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--learning-rate", type=float)
+    training = parser.add_argument_group("training")
+    training.add_argument("--recipe", help="a .json file, as searches write")
+    training.add_argument("--epochs", type=int, help="not the recipe's")
+    training.add_argument("--batch-size", type=int, help="the same")
+    training.add_argument("--learning-rate", type=float, help="the same")
+    training.add_argument("--steps-per-epoch", type=int, default=50)
     parser.add_argument("--test-sequences", type=int, default=2000)
     parser.add_argument("--keys", type=int, default=8)
     parser.add_argument("--values", type=int, default=9)
@@ -78,19 +89,30 @@ def make_task(arguments: argparse.Namespace) -> Any:
     return ks.tasks.CueRecall()
 
 
+def make_recipe(arguments: argparse.Namespace) -> Recipe:
+    if arguments.recipe:
+        recipe = Recipe.load(arguments.recipe)
+    else:
+        recipe = RECIPES[arguments.preset]
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("epochs", "batch_size", "learning_rate")
+        if getattr(arguments, name) is not None
+    }
+    return dataclasses.replace(recipe, **changes)
+
+
 def main() -> None:
     arguments = parse_arguments()
     task = make_task(arguments)
-    changes = {
-        name: getattr(arguments, name)
-        for name in ("loss", "steps", "batch_size", "learning_rate")
-        if getattr(arguments, name) is not None
-    }
-    recipe = dataclasses.replace(RECIPES[arguments.preset], **changes)
+    recipe = make_recipe(arguments)
+    loss = LOSSES[arguments.preset]
+    if arguments.loss:
+        loss = RecallLoss(arguments.loss)
     sizes = {}
     if arguments.preset == "association":
         sizes = {"features": task.features, "outputs": task.outputs}
-    print(f"{task}\n{recipe}\nbackend {keras.backend.backend()}")
+    print(f"{task}\n{recipe}\n{loss}\nbackend {keras.backend.backend()}")
 
     """
     ## The training
@@ -105,6 +127,8 @@ def main() -> None:
         ),
         task,
         recipe,
+        loss=loss,
+        steps_per_epoch=arguments.steps_per_epoch,
         seeds=arguments.seeds,
         test_sequences=arguments.test_sequences,
     )
@@ -196,9 +220,9 @@ def draw_sequence(report: MemoryReport, task: Any, path: pathlib.Path) -> None:
     marks = {"cue": cases.cue[far], "query_step": cases.query_step[far]}
     figure, axes = plt.subplots(1, 3, figsize=(18, 7), layout="constrained")
     # Logits have another scale than targets.
-    scale = task.amplitude if report.recipe.loss == "mse" else 1.0
+    scale = task.amplitude if report.loss.kind == "mse" else 1.0
     prediction = outputs[far]
-    if report.recipe.loss == "crossentropy":
+    if report.loss.kind == "crossentropy":
         prediction = np.exp(prediction - prediction.max(-1, keepdims=True))
         prediction /= prediction.sum(-1, keepdims=True)
     visualization.plot_memory_traces(

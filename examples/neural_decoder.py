@@ -15,9 +15,15 @@ session of the data set `primate_reaching`, as it was published:
     python examples/neural_decoder.py
     python examples/neural_decoder.py --data recording.npz --target vel
     python examples/neural_decoder.py --data indy_20160407_02.mat --area M1
+
+`--recipe` trains as a search (`tuning/`) has found:
+
+    python examples/neural_decoder.py --data recording.npz \\
+        --recipe results/tuning/neural_decoder/recipe.json
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import pathlib
@@ -37,8 +43,10 @@ The simulated session is small and its decoder too, so that all of it runs in
 a minute. A recording gets a larger decoder and more epochs.
 """
 
-SIMULATED = {"units": 48, "epochs": 8, "learning_rate": 1.5e-2}
-RECORDED = {"units": 128, "epochs": 15, "learning_rate": 3e-3}
+SIMULATED = dataclasses.replace(
+    decoding.RECIPE, epochs=8, batch_size=256, learning_rate=1.5e-2
+)
+RECORDED = dataclasses.replace(decoding.RECIPE, epochs=15, batch_size=256)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -59,39 +67,53 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threshold", type=float, default=0.9)
     parser.add_argument("--tolerance", type=float, default=0.01)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--units", type=int)
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--units", type=int, help="default: 48, or 128")
     parser.add_argument("--bidirectional", action="store_true")
+    training = parser.add_argument_group("training")
+    training.add_argument("--recipe", help="a .json file, as searches write")
+    training.add_argument("--epochs", type=int, help="not the recipe's")
+    training.add_argument("--batch-size", type=int, help="the same")
+    training.add_argument("--learning-rate", type=float, help="the same")
     parser.add_argument("--output", default="results/neural_decoder")
     return parser.parse_args()
 
 
+def make_recipe(arguments: argparse.Namespace) -> decoding.Recipe:
+    if arguments.recipe:
+        recipe = decoding.Recipe.load(arguments.recipe)
+    else:
+        recipe = RECORDED if arguments.data else SIMULATED
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("epochs", "batch_size", "learning_rate")
+        if getattr(arguments, name) is not None
+    }
+    return dataclasses.replace(recipe, **changes)
+
+
+"""
+## The recording
+
+Spike counts and velocity, one row a bin.
+"""
+
+
+def load(arguments: argparse.Namespace) -> decoding.Recording:
+    if not arguments.data:
+        print("Simulated reaching: the newest 5 bins hold everything.")
+        return ks.tasks.simulated_reaching(bins=8000, kernel_length=5)
+    options = {
+        name: getattr(arguments, name)
+        for name in ("area", "bin_ms", "effector", "alignment")
+        if getattr(arguments, name) is not None
+    }
+    return decoding.load_recording(arguments.data, arguments.target, **options)
+
+
 def main() -> None:
     arguments = parse_arguments()
-    settings = dict(RECORDED if arguments.data else SIMULATED)
-    for name in settings:
-        if getattr(arguments, name) is not None:
-            settings[name] = getattr(arguments, name)
-
-    """
-    ## The recording
-
-    Spike counts and velocity, one row a bin.
-    """
-    if arguments.data:
-        options = {
-            name: getattr(arguments, name)
-            for name in ("area", "bin_ms", "effector", "alignment")
-            if getattr(arguments, name) is not None
-        }
-        recording = ks.decoding.load_recording(
-            arguments.data, arguments.target, **options
-        )
-    else:
-        recording = ks.tasks.simulated_reaching(bins=8000, kernel_length=5)
-        print("Simulated reaching: the newest 5 bins hold everything.")
+    recipe = make_recipe(arguments)
+    recording = load(arguments)
     bins, units = recording.spikes.shape
     print(f"{bins} bins, {units} units, backend {keras.backend.backend()}")
 
@@ -104,19 +126,17 @@ def main() -> None:
     start = time.time()
     report = decoding.decode_recording(
         recording,
-        timesteps=arguments.timesteps,
+        arguments.timesteps,
+        recipe,
         threshold=arguments.threshold,
         tolerance=arguments.tolerance,
         seeds=arguments.seeds,
         build=functools.partial(
             ks.models.build_neural_decoder,
-            units=settings["units"],
+            units=arguments.units or (128 if arguments.data else 48),
             bidirectional=arguments.bidirectional,
             dropout=0.3,
         ),
-        epochs=settings["epochs"],
-        batch_size=arguments.batch_size,
-        learning_rate=settings["learning_rate"],
     )
     found = report.recommendation
     print(f"\nSearch and training took {time.time() - start:.0f} s.\n")
@@ -128,14 +148,22 @@ def main() -> None:
         f"against {found.mean_score(report.timesteps):.3f} at "
         f"{report.timesteps}."
     )
+    write(report, recording, pathlib.Path(arguments.output))
 
-    """
-    ## The figures, the files
 
-    The decoder takes spike counts and returns movement in its own unit: the
-    standardization is part of it.
-    """
-    output = pathlib.Path(arguments.output)
+"""
+## The figures, the files
+
+The decoder takes spike counts and returns movement in its own unit: the
+standardization is part of it.
+"""
+
+
+def write(
+    report: decoding.DecodingReport,
+    recording: decoding.Recording,
+    output: pathlib.Path,
+) -> None:
     output.mkdir(parents=True, exist_ok=True)
     draw(report, recording, output / "neural_decoder.png")
     (output / "report.json").write_text(
@@ -165,7 +193,7 @@ def main() -> None:
 
 def draw(
     report: decoding.DecodingReport,
-    recording: ks.decoding.Recording,
+    recording: decoding.Recording,
     path: pathlib.Path,
 ) -> None:
     matplotlib.use("Agg")

@@ -6,6 +6,7 @@ Validation is by subject: the people of one fold of five are not trained on.
 Of UCI HAR's folder the training part alone is read.
 """
 
+import dataclasses
 import functools
 import math
 from typing import Any
@@ -15,37 +16,26 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_seqattn.activity import RECIPE
 from keras_seqattn.activity import ActivityWindows
-from keras_seqattn.activity import RotateAndScale
-from keras_seqattn.activity import Score
+from keras_seqattn.activity import Recipe
 from keras_seqattn.activity import load_activity
 from keras_seqattn.activity import subject_folds
+from keras_seqattn.activity.training import TrainingPart
+from keras_seqattn.activity.training import classification_loss
 from keras_seqattn.models import build_activity_classifier
-from keras_seqattn.windows.batches import WindowBatches
-from keras_seqattn.windows.standardizer import Standardizer
 from tuning.directory import SearchError
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel
-from tuning.training import Training
 from tuning.training import searched_training
 
 EPOCHS = 20
 
 
 def defaults(hp: keras_tuner.HyperParameters) -> Configuration:
-    """The builder's own settings, trained as the example trains them."""
-    return Configuration(
-        model={},
-        training=Training(
-            epochs=EPOCHS,
-            batch_size=64,
-            learning_rate=1e-3,
-            weight_decay=0.01,
-            ema_momentum=0.99,
-        ),
-        data={"label_smoothing": 0.1, "degrees": 15.0, "scale": 0.1},
-    )
+    """The builder's own settings, trained as `classify_recordings` trains."""
+    return Configuration({}, RECIPE)
 
 
 def modern(hp: keras_tuner.HyperParameters) -> Configuration:
@@ -84,12 +74,16 @@ def modern(hp: keras_tuner.HyperParameters) -> Configuration:
             "recurrent_dropout": hp.Float("recurrent_dropout", 0.0, 0.3),
             "attention_dropout": hp.Float("attention_dropout", 0.0, 0.3),
         },
-        training=Training(epochs=EPOCHS, **training),
-        data={
-            "label_smoothing": hp.Float("label_smoothing", 0.0, 0.2),
-            "degrees": hp.Float("degrees", 1.0, 40.0, default=15.0),
-            "scale": hp.Float("scale", 0.01, 0.2, default=0.1),
-        },
+        training=Recipe(
+            epochs=EPOCHS,
+            **training,
+            label_smoothing=hp.Float("label_smoothing", 0.0, 0.2),
+            augmentation={
+                "name": "rotate_and_scale",
+                "degrees": hp.Float("degrees", 1.0, 40.0, default=15.0),
+                "scale": hp.Float("scale", 0.01, 0.2, default=0.1),
+            },
+        ),
     )
 
 
@@ -142,7 +136,7 @@ def original(
             "recurrent_dropout": hp.Float("recurrent_dropout", 0.05, 0.5),
             "attention_dropout": 0.1,
         },
-        training=Training(
+        training=Recipe(
             epochs=epochs,
             batch_size=256,
             learning_rate=log_range("learning_rate", *rate),
@@ -151,7 +145,6 @@ def original(
             l2=log_range("l2", *l2),
             clipnorm=None,
         ),
-        data={"label_smoothing": 0.0, "degrees": None},
     )
 
 
@@ -204,8 +197,16 @@ class ActivityHyperModel(StemHyperModel):
         return folds[self.fold]
 
     @functools.cached_property
-    def standardizer(self) -> Standardizer:
-        return Standardizer.fit(self.windows.x[self.parts[0]], axis=(0, 1))
+    def part(self) -> TrainingPart:
+        return TrainingPart(self.windows, *self.parts)
+
+    def recipe(self, configuration: Configuration) -> Recipe:
+        recipe = configuration.training
+        name = (recipe.augmentation or {}).get("name")
+        # Channels that are no triads of axes cannot turn.
+        if name == "rotate_and_scale" and self.windows.x.shape[2] % 3:
+            return dataclasses.replace(recipe, augmentation=None)
+        return recipe
 
     def build_model(self, configuration: Configuration) -> keras.Model:
         _, timesteps, channels = self.windows.x.shape
@@ -216,55 +217,28 @@ class ActivityHyperModel(StemHyperModel):
             **configuration.model,
         )
 
-    def batches(self, configuration: Configuration, seed: int) -> WindowBatches:
-        data, (train, _) = configuration.data, self.parts
-        augment = None
-        # Channels that are no triads of axes cannot turn.
-        if data["degrees"] and self.windows.x.shape[2] % 3 == 0:
-            augment = RotateAndScale(data["degrees"], data["scale"])
-        targets = np.eye(len(self.windows.classes), dtype="float32")
-        return WindowBatches(
-            self.windows.x[train],
-            targets[self.windows.y[train]],
-            min(configuration.training.batch_size, len(train)),
-            shuffle=True,
-            seed=seed,
-            standardizer=self.standardizer,
-            augment=augment,
-            drop_remainder=True,
-        )
+    def batches(
+        self, configuration: Configuration, seed: int
+    ) -> dict[str, Any]:
+        return self.part.batches(self.recipe(configuration), seed)
 
     def validation(self, configuration: Configuration) -> np.ndarray:
-        return self.standardizer.transform(self.windows.x[self.parts[1]])
+        return self.part.inputs()
 
     def measure(self, outputs: np.ndarray) -> dict[str, float]:
-        true = self.windows.y[self.parts[1]]
-        score = Score.of(true, outputs.argmax(axis=1), outputs.shape[1])
-        likelihood = outputs[np.arange(len(true)), true]
-        return {
-            "val_accuracy": score.accuracy,
-            "val_macro_f1": score.macro_f1,
-            # A NaN stays one.
-            "val_loss": float(-np.log(np.maximum(likelihood, 1e-7)).mean()),
-        }
+        return self.part.measure(outputs)
 
     def level(self) -> float:
         counts = np.bincount(self.windows.y[self.parts[1]])
         return float(counts.max() / counts.sum())
 
     def loss(self, configuration: Configuration) -> Any:
-        return keras.losses.CategoricalCrossentropy(
-            label_smoothing=configuration.data["label_smoothing"]
-        )
+        return classification_loss(configuration.training)
 
     def deploy(
         self, model: keras.Model, configuration: Configuration
     ) -> keras.Model:
-        signal = keras.Input(model.input_shape[1:], name="signal")
-        standardized = self.standardizer.layer("standardize")(signal)
-        return keras.Model(
-            signal, model(standardized), name="activity_classifier"
-        )
+        return self.part.deploy(model, "activity_classifier")
 
 
 HYPERMODEL = ActivityHyperModel

@@ -14,6 +14,7 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.learning_rules import LabelledImages
 from keras_seqattn.learning_rules import load_digits
 from keras_seqattn.learning_rules import load_mnist
@@ -22,7 +23,6 @@ from keras_seqattn.windows.batches import WindowBatches
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel
-from tuning.training import Training
 
 EPOCHS = 20
 
@@ -31,7 +31,7 @@ def defaults(hp: keras_tuner.HyperParameters) -> Configuration:
     """The network's own settings, two hidden layers of 100."""
     return Configuration(
         model={"hidden": (100, 100)},
-        training=Training(
+        training=Recipe(
             epochs=EPOCHS, batch_size=32, learning_rate=3e-3, clipnorm=None
         ),
     )
@@ -68,7 +68,7 @@ def modern(hp: keras_tuner.HyperParameters) -> Configuration:
                 ratio ** (layers - depth) for depth in range(layers + 1)
             ],
         },
-        training=Training(
+        training=Recipe(
             epochs=EPOCHS,
             batch_size=hp.Choice("batch_size", [16, 32, 64]),
             learning_rate=adam_rate if optimizer == "adam" else sgd_rate,
@@ -102,10 +102,12 @@ class BurstPropHyperModel(StemHyperModel):
         model.build((None, self.images.pixels))
         return model
 
-    def batches(self, configuration: Configuration, seed: int) -> WindowBatches:
+    def batches(
+        self, configuration: Configuration, seed: int
+    ) -> dict[str, Any]:
         y = keras.utils.to_categorical(self.images.y_train, self.images.classes)
         size = min(configuration.training.batch_size, len(y))
-        return WindowBatches(
+        batches = WindowBatches(
             self.images.x_train,
             y,
             size,
@@ -113,6 +115,7 @@ class BurstPropHyperModel(StemHyperModel):
             seed=seed,
             drop_remainder=True,
         )
+        return {"x": batches, "shuffle": False}
 
     def validation(self, configuration: Configuration) -> np.ndarray:
         return self.images.x_test

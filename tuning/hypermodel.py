@@ -13,8 +13,7 @@ import numpy as np
 
 from keras_seqattn._checks import check_choice
 from keras_seqattn._training.epoch_bar import EpochBar
-from keras_seqattn._training.weight_averages import average_callbacks
-from tuning.training import Training
+from keras_seqattn._training.recipe import Recipe
 from tuning.training import Validation
 
 
@@ -24,13 +23,13 @@ class Configuration:
 
     Args:
         model: Arguments of the stem's builder.
-        training: A `Training`.
-        data: What else the stem does to its data.
+        training: A `Recipe`.
+        others: What else the stem's workflow takes.
     """
 
     model: dict[str, Any]
-    training: Training
-    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    training: Recipe
+    others: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 Space = Callable[[keras_tuner.HyperParameters], Configuration]
@@ -80,8 +79,8 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
     @abc.abstractmethod
     def batches(
         self, configuration: Configuration, seed: int
-    ) -> keras.utils.PyDataset:
-        """Return the training batches."""
+    ) -> dict[str, Any]:
+        """Return the training batches, as arguments of `fit`."""
 
     @abc.abstractmethod
     def validation(self, configuration: Configuration) -> np.ndarray:
@@ -94,6 +93,10 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
     @abc.abstractmethod
     def loss(self, configuration: Configuration) -> Any:
         """Return the loss, for `compile`."""
+
+    def recipe(self, configuration: Configuration) -> Recipe:
+        """Return the recipe, as far as the data allow it."""
+        return configuration.training
 
     def level(self) -> float | None:
         """Return what a guess gets, `None` if that says nothing early."""
@@ -128,9 +131,9 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
         training = configuration.training
         model = self.build_model(configuration)
         training.add_l2(model)
+        steps = _steps(**self.batches(configuration, 0))
         model.compile(
-            training.make_optimizer(len(self.batches(configuration, 0))),
-            loss=self.loss(configuration),
+            training.make_optimizer(steps), loss=self.loss(configuration)
         )
         return model
 
@@ -174,16 +177,10 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
         )
         bar = [EpochBar(title)] if verbose else []
         history = model.fit(
-            self.batches(configuration, seed),
+            **self.batches(configuration, seed),
             epochs=training.epochs,
-            shuffle=False,
             verbose=0,
-            callbacks=[
-                *average_callbacks(training.ema_momentum),
-                validation,
-                *callbacks,
-                *bar,
-            ],
+            callbacks=[*training.callbacks(), validation, *callbacks, *bar],
         )
         return {
             **validation.best,
@@ -191,3 +188,8 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
             "epochs": float(len(history.epoch)),
             "hopeless": float(validation.hopeless),
         }
+
+
+def _steps(x: Any, batch_size: int = 1, **others: Any) -> int:
+    """Return how many steps `fit` makes in an epoch."""
+    return -(-len(x) // batch_size)

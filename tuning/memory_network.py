@@ -17,25 +17,23 @@ import keras_tuner
 import numpy as np
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn.memory import LOSSES
 from keras_seqattn.memory import RECIPES
 from keras_seqattn.memory import FreshBatches
-from keras_seqattn.memory import MemoryRecipe
+from keras_seqattn.memory import Recipe
+from keras_seqattn.memory.recipe import STEPS_PER_EPOCH
+from keras_seqattn.memory.training import HeldOut
 from keras_seqattn.models import build_memory_network
 from keras_seqattn.tasks import CueAssociation
 from keras_seqattn.tasks import CueRecall
 from keras_seqattn.tasks import additive_task
 from keras_seqattn.tasks import factorial_task
-from keras_seqattn.tasks.memory_batch import MemoryBatch
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel
-from tuning.training import Training
 from tuning.training import searched_training
 
 PRESET = "additive"
-HELD_OUT = 500
-# Of the held-out sequences: as `memory.MemoryTrainer` draws its own.
-HELD_OUT_SEED = (0, 1)
 
 
 def make_task(preset: str) -> CueRecall | CueAssociation:
@@ -53,16 +51,7 @@ def defaults(
     hp: keras_tuner.HyperParameters, preset: str = PRESET
 ) -> Configuration:
     """The preset as it is, and its recipe."""
-    recipe = RECIPES[preset]
-    return Configuration(
-        model={},
-        training=Training(
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            floor=0.05,
-        ),
-    )
+    return Configuration({}, RECIPES[preset])
 
 
 def modern(
@@ -94,15 +83,19 @@ def modern(
                 "distribution": "uniform",
             },
         }
-    training = searched_training(hp, (1e-3, 3e-2), [16, 32, 64])
-    data = {}
-    if RECIPES[preset].loss == "mse":
-        data["response_share"] = hp.Float("response_share", 0.1, 0.8)
-    return Configuration(
-        model=model,
-        training=Training(epochs=RECIPES[preset].epochs, **training),
-        data=data,
+    usual = RECIPES[preset]
+    recipe = Recipe(
+        epochs=usual.epochs,
+        **searched_training(hp, (1e-3, 3e-2), [16, 32, 64]),
     )
+    # As many sequences, in batches of any size.
+    sequences = STEPS_PER_EPOCH * usual.batch_size
+    others: dict[str, Any] = {
+        "steps_per_epoch": max(sequences // recipe.batch_size, 1)
+    }
+    if LOSSES[preset].kind == "mse":
+        others["response_share"] = hp.Float("response_share", 0.1, 0.8)
+    return Configuration(model, recipe, others)
 
 
 class MemoryHyperModel(StemHyperModel):
@@ -127,8 +120,9 @@ class MemoryHyperModel(StemHyperModel):
         return make_task(self.preset)
 
     @functools.cached_property
-    def held_out(self) -> MemoryBatch:
-        return self.task.sample(HELD_OUT, HELD_OUT_SEED)
+    def held_out(self) -> HeldOut:
+        # The preset's own loss, whatever a trial has.
+        return HeldOut(self.task, LOSSES[self.preset], seed=0)
 
     def point(self, hp: keras_tuner.HyperParameters) -> Configuration:
         return self.spaces[self.space](hp, self.preset)
@@ -142,46 +136,24 @@ class MemoryHyperModel(StemHyperModel):
             }
         return build_memory_network(self.preset, **sizes, **configuration.model)
 
-    def batches(self, configuration: Configuration, seed: int) -> FreshBatches:
-        training, recipe = configuration.training, RECIPES[self.preset]
-        return FreshBatches(
-            self.task,
-            dataclasses.replace(
-                recipe,
-                # As many sequences, in batches of any size.
-                steps=training.epochs * self._steps(configuration),
-                steps_per_epoch=self._steps(configuration),
-                batch_size=training.batch_size,
-                **configuration.data,
-            ),
-            seed,
-        )
-
-    def _steps(self, configuration: Configuration) -> int:
-        recipe = RECIPES[self.preset]
-        sequences = recipe.epoch_steps * recipe.batch_size
-        return max(sequences // configuration.training.batch_size, 1)
+    def batches(
+        self, configuration: Configuration, seed: int
+    ) -> dict[str, Any]:
+        others = dict(configuration.others)
+        steps = others.pop("steps_per_epoch", STEPS_PER_EPOCH)
+        loss = dataclasses.replace(LOSSES[self.preset], **others)
+        size = configuration.training.batch_size
+        batches = FreshBatches(self.task, loss, size, steps, seed)
+        return {"x": batches, "shuffle": False}
 
     def validation(self, configuration: Configuration) -> np.ndarray:
-        return self.held_out.x
+        return self.held_out.batch.x
 
     def measure(self, outputs: np.ndarray) -> dict[str, float]:
-        # The preset's own weights of the steps, whatever a trial has.
-        _, y, weights = self.recipe.data(self.held_out)
-        loss = self.recipe.keras_loss()(y, outputs, weights)
-        correct = self.task.correct(outputs, self.held_out)
-        return {
-            "val_loss": float(loss),
-            "val_accuracy": float(np.mean(correct)),
-        }
-
-    @property
-    def recipe(self) -> MemoryRecipe:
-        """The preset's."""
-        return RECIPES[self.preset]
+        return self.held_out.measure(outputs)
 
     def loss(self, configuration: Configuration) -> Any:
-        return self.recipe.keras_loss()
+        return LOSSES[self.preset].keras_loss()
 
 
 HYPERMODEL = MemoryHyperModel

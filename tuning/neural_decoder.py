@@ -14,16 +14,18 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_seqattn.decoding import RECIPE
 from keras_seqattn.decoding import DecodingData
-from keras_seqattn.decoding.sources import load_recording
+from keras_seqattn.decoding import Recipe
+from keras_seqattn.decoding import load_recording
+from keras_seqattn.decoding.training import LOSS
+from keras_seqattn.decoding.training import training_batches
 from keras_seqattn.models import build_neural_decoder
 from keras_seqattn.models.neural_decoder import FAITHFUL
 from keras_seqattn.tasks import simulated_reaching
-from keras_seqattn.windows.batches import WindowBatches
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
 from tuning.hypermodel import StemHyperModel
-from tuning.training import Training
 from tuning.training import searched_training
 
 EPOCHS = 20
@@ -34,16 +36,7 @@ LONGEST_ORIGINAL = 30
 
 def defaults(hp: keras_tuner.HyperParameters) -> Configuration:
     """The builder's own settings, trained as `decode_recording` trains them."""
-    return Configuration(
-        model={"timesteps": LONGEST},
-        training=Training(
-            epochs=EPOCHS,
-            batch_size=128,
-            learning_rate=3e-3,
-            ema_momentum="epoch",
-            patience=6,
-        ),
-    )
+    return Configuration({"timesteps": LONGEST}, RECIPE)
 
 
 def modern(hp: keras_tuner.HyperParameters) -> Configuration:
@@ -60,7 +53,7 @@ def modern(hp: keras_tuner.HyperParameters) -> Configuration:
             "head_units": hp.Choice("head_units", [32, 64, 128], default=64),
             "dropout": hp.Float("dropout", 0.0, 0.6, default=0.0),
         },
-        training=Training(epochs=EPOCHS, patience=6, **training),
+        training=Recipe(epochs=EPOCHS, patience=6, **training),
     )
 
 
@@ -75,7 +68,7 @@ def original(hp: keras_tuner.HyperParameters) -> Configuration:
             **FAITHFUL,
             "timesteps": hp.Int("timesteps", 1, LONGEST_ORIGINAL, default=1),
         },
-        training=Training(
+        training=Recipe(
             epochs=5,
             batch_size=64,
             learning_rate=1e-3,
@@ -114,11 +107,13 @@ class DecoderHyperModel(StemHyperModel):
             **settings,
         )
 
-    def batches(self, configuration: Configuration, seed: int) -> WindowBatches:
-        x, y = self._windows("train", configuration)
-        size = min(configuration.training.batch_size, len(x))
-        return WindowBatches(
-            x, y, size, shuffle=True, seed=seed, drop_remainder=True
+    def batches(
+        self, configuration: Configuration, seed: int
+    ) -> dict[str, Any]:
+        # Their order is of Keras' generator, which has been seeded.
+        timesteps = configuration.model["timesteps"]
+        return training_batches(
+            self.recording, timesteps, configuration.training
         )
 
     def validation(self, configuration: Configuration) -> np.ndarray:
@@ -132,7 +127,7 @@ class DecoderHyperModel(StemHyperModel):
         return 0.0  # The mean, always.
 
     def loss(self, configuration: Configuration) -> Any:
-        return "mse"
+        return LOSS
 
     def deploy(
         self, model: keras.Model, configuration: Configuration

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import pathlib
 import time
@@ -28,8 +29,10 @@ class Results:
     """Writes what a search has found, after each trial.
 
     In the search's directory: `results.md` and `results.csv`, all trials;
-    `tensorboard/`, for its HParams page; `best_model.keras`; and in the end
-    `parameters.png`, the score against each parameter.
+    `tensorboard/`, for its HParams page; of the best trial `best_model.keras`,
+    `recipe.json`, how it was trained, and `model.json`, its builder's
+    arguments; and in the end `parameters.png`, the score against each
+    parameter.
 
     Args:
         settings: The search's.
@@ -47,6 +50,7 @@ class Results:
     ) -> None:
         self.settings = settings
         self.oracle = oracle
+        self.hypermodel = hypermodel
         self.objective = hypermodel.objective
         self.directory = pathlib.Path(settings.directory)
         self.verbose = verbose
@@ -67,6 +71,8 @@ class Results:
     def _on_end(self, trial: Trial) -> None:
         if trial.status not in FINISHED:
             return
+        if trial.status == TrialStatus.COMPLETED:
+            self._write_recipe(trial)
         self._write()
         write_hparams(
             self.directory / "tensorboard" / f"trial_{trial.trial_id}",
@@ -92,6 +98,21 @@ class Results:
         if trial.status != TrialStatus.COMPLETED or not path.exists():
             return {"parameters": None, "executions": []}
         return read_json(path)
+
+    def _write_recipe(self, trial: Trial) -> None:
+        """Write what a workflow needs to train as the trial was trained."""
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(trial.hyperparameters.values)
+        found = self.hypermodel.configuration(hp)
+        recipe = self.hypermodel.recipe(found)
+        for name, settings in (
+            ("recipe.json", recipe.to_dict()),
+            ("model.json", {"model": found.model, "others": found.others}),
+        ):
+            write_atomically(
+                self._folder(trial) / name,
+                json.dumps(settings, indent=1, default=repr) + "\n",
+            )
 
     def _write(self) -> None:
         best = self._ranked()[:1]
@@ -119,12 +140,22 @@ class Results:
             f"{self._preface()}\n{markdown_table(head, shown)}\n",
         )
         for trial in best:
-            path = self._folder(trial) / "model.keras"
-            if trial.trial_id != self._best and path.exists():
-                write_atomically(
-                    self.directory / "best_model.keras", path.read_bytes()
-                )
-                self._best = trial.trial_id
+            self._copy(trial)
+
+    def _copy(self, best: Trial) -> None:
+        if best.trial_id == self._best:
+            return
+        for source, name in (
+            ("recipe.json", "recipe.json"),
+            ("model.json", "model.json"),
+            ("model.keras", "best_model.keras"),
+        ):
+            path = self._folder(best) / source
+            # The model may be on another machine.
+            if path.exists():
+                write_atomically(self.directory / name, path.read_bytes())
+        if path.exists():
+            self._best = best.trial_id
 
     def _row(
         self, trial: Trial, rank: int | None, names: list[str]

@@ -13,6 +13,7 @@ from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from tuning.directory import SearchError
 from tuning.directory import write_atomically
+from tuning.executions import Outcome
 from tuning.executions import run_executions
 from tuning.oracles import Trial
 from tuning.results import ranked
@@ -70,16 +71,7 @@ def retrain(
     found: dict[str, Any] = {}
     for name, (point, values) in points.items():
         try:
-            by_fold = [
-                run_executions(
-                    make_hypermodel(point, fold),
-                    values,
-                    settings.seeds,
-                    title=f"{name}, fold {fold}, ",
-                    verbose=verbose,
-                )
-                for fold in folds
-            ]
+            by_fold = _train(name, point, values, folds, verbose)
         except keras_tuner.errors.FailedTrialError as error:
             rows.append([name, f"failed: {error}", "", "", ""])
             found[name] = {"values": values, "error": str(error)}
@@ -94,39 +86,56 @@ def retrain(
                 for outcome in by_fold
             ]
         )
-        # The spread over the seeds of what is the mean over the folds.
-        rows.append(
-            [
-                name,
-                mean_and_deviation(scores.mean(axis=0).tolist()),
-                ", ".join(f"{score:.4f}" for score in scores.mean(axis=0)),
-                f"{by_fold[0].parameters:,}",
-                f"{np.mean([x['seconds'] for x in by_fold[0].executions]):.0f}",
-            ]
-        )
+        rows.append(_row(name, scores, by_fold[0]))
         found[name] = {
             "values": values,
             "scores_by_fold": scores.tolist(),
             "outcomes": [outcome.to_dict() for outcome in by_fold],
         }
-    head = [
-        settings.stem,
-        metric,
-        f"seeds {', '.join(map(str, settings.seeds))}",
-        "parameters",
-        "seconds",
-    ]
+    seeds = f"seeds {', '.join(map(str, settings.seeds))}"
+    head = [settings.stem, metric, seeds, "parameters", "seconds"]
     table = markdown_table(head, rows)
     write_atomically(directory / f"retrain_{rank}.md", table + "\n")
+    numbers = {**settings.to_dict(), "folds": list(folds), "found": found}
     write_atomically(
         directory / f"retrain_{rank}.json",
-        json.dumps(
-            {**settings.to_dict(), "folds": list(folds), "found": found},
-            indent=1,
-            allow_nan=False,
-        ),
+        json.dumps(numbers, indent=1, allow_nan=False),
     )
     return table
+
+
+def _train(
+    name: str,
+    point: Settings,
+    values: dict[str, Any],
+    folds: Sequence[int],
+    verbose: int,
+) -> list[Outcome]:
+    """Train one point from each seed, once a fold."""
+    return [
+        run_executions(
+            make_hypermodel(point, fold),
+            values,
+            point.seeds,
+            title=f"{name}, fold {fold}, ",
+            verbose=verbose,
+        )
+        for fold in folds
+    ]
+
+
+def _row(name: str, scores: np.ndarray, outcome: Outcome) -> list[str]:
+    """The table's row, from scores (folds, seeds)."""
+    # The spread over the seeds of what is the mean over the folds.
+    by_seed = scores.mean(axis=0)
+    seconds = np.mean([x["seconds"] for x in outcome.executions])
+    return [
+        name,
+        mean_and_deviation(by_seed.tolist()),
+        ", ".join(f"{score:.4f}" for score in by_seed),
+        f"{outcome.parameters:,}",
+        f"{seconds:.0f}",
+    ]
 
 
 def _trial(settings: Settings, rank: int) -> Trial:

@@ -1,6 +1,5 @@
-"""How a trial is trained, whatever the model."""
+"""How any model's training is searched, and how a trial is scored."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,106 +7,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_seqattn._checks import check_choice
-from keras_seqattn._training.weight_averages import averaging
 from keras_seqattn.activity.training import predict
-
-OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
-    "adam": keras.optimizers.Adam,
-    "nadam": keras.optimizers.Nadam,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
-SCHEDULES = ("constant", "cosine", "staircase")
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """How a trial is trained, whatever the model.
-
-    Args:
-        epochs: The most epochs.
-        batch_size: Examples in a gradient step.
-        learning_rate: The highest learning rate.
-        optimizer: A key of `OPTIMIZERS`. `"adam"` with `weight_decay` is
-            what is called AdamW.
-        momentum: Of `"sgd"`.
-        schedule: `"constant"`; `"cosine"`, down to a `floor` in the last
-            step; or `"staircase"`, times 0.75 every `stair_epochs` epochs.
-        floor: Share of the learning rate. Default: 0.
-        stair_epochs: See there.
-        warmup: Share of all steps in which the learning rate rises from 0.
-            Not with `"staircase"`.
-        weight_decay: Decoupled weight decay.
-        l2: Times the weights, added to the gradients.
-        clipnorm: Largest norm of a weight's gradient, `None` for any.
-        ema_momentum: If given, weights are averaged over the steps with this
-            momentum, and the averages are scored and kept. `"epoch"`: over
-            about the steps of one epoch.
-        patience: Epochs without a better score before a training stops,
-            `None` for never.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    schedule: str = "cosine"
-    floor: float = 0.0
-    stair_epochs: int = 1
-    warmup: float = 0.0
-    weight_decay: float = 0.0
-    l2: float = 0.0
-    clipnorm: float | None = 1.0
-    ema_momentum: float | str | None = None
-    patience: int | None = None
-
-    def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
-        """Return a new optimizer.
-
-        Args:
-            steps: Steps of an epoch.
-        """
-        check_choice("schedule", self.schedule, SCHEDULES)
-        settings: dict[str, Any] = {
-            "weight_decay": self.weight_decay or None,
-            "clipnorm": self.clipnorm,
-            **averaging(self.ema_momentum, steps),
-        }
-        if self.optimizer == "sgd":
-            settings["momentum"] = self.momentum
-        return OPTIMIZERS[self.optimizer](self._rate(steps), **settings)
-
-    def _rate(self, steps: int) -> Any:
-        total = steps * self.epochs
-        if self.schedule == "staircase":
-            return keras.optimizers.schedules.ExponentialDecay(
-                self.learning_rate,
-                steps * self.stair_epochs,
-                decay_rate=0.75,
-                staircase=True,
-            )
-        warmup = round(self.warmup * total)
-        # With `alpha=1` the cosine stays where it is.
-        alpha = self.floor if self.schedule == "cosine" else 1.0
-        if warmup:
-            return keras.optimizers.schedules.CosineDecay(
-                0.0,
-                total - warmup,
-                alpha,
-                warmup_target=self.learning_rate,
-                warmup_steps=warmup,
-            )
-        return keras.optimizers.schedules.CosineDecay(
-            self.learning_rate, total, alpha
-        )
-
-    def add_l2(self, model: keras.Model) -> None:
-        """Add the penalty to the loss of a model."""
-        if self.l2:
-            for variable in model.trainable_variables:
-                variable.regularizer = keras.regularizers.L2(self.l2 / 2)
 
 
 def searched_training(
@@ -122,10 +22,10 @@ def searched_training(
         hp: KerasTuner's parameters.
         learning_rate: Range.
         batch_sizes: Which ones.
-        optimizers: Keys of `OPTIMIZERS`.
+        optimizers: Which ones.
 
     Returns:
-        Arguments of `Training`.
+        Arguments of `Recipe`.
     """
     averaged = hp.Boolean("average_weights", default=False)
     return {
@@ -137,7 +37,7 @@ def searched_training(
         "warmup": hp.Choice("warmup", [0.0, 0.05, 0.1]),
         "weight_decay": hp.Float("weight_decay", 1e-4, 1e-1, sampling="log"),
         "batch_size": hp.Choice("batch_size", batch_sizes),
-        "ema_momentum": "epoch" if averaged else None,
+        "average": "epoch" if averaged else None,
     }
 
 

@@ -1,6 +1,10 @@
 """Recognize activities: folds by subject, train, compare, report."""
 
+from keras_seqattn._training.recipe import Recipe as Recipe
 from keras_seqattn.activity.augmentation import RotateAndScale as RotateAndScale
+from keras_seqattn.activity.augmentation import (
+    register_augmentation as register_augmentation,
+)
 from keras_seqattn.activity.baselines import (
     logistic_baseline as logistic_baseline,
 )
@@ -28,4 +32,4 @@ from keras_seqattn.activity.seglearn_watch import (
     load_seglearn_watch as load_seglearn_watch,
 )
 from keras_seqattn.activity.sources import load_activity as load_activity
-from keras_seqattn.activity.training import Recipe as Recipe
+from keras_seqattn.activity.training import RECIPE as RECIPE

@@ -1,12 +1,19 @@
 """Changed copies of training windows, so that a classifier meets more people.
 
-A sensor is never worn the same way twice, and no two people move alike. Each
-function here makes one that `Recipe(augment=...)` takes.
+A sensor is never worn the same way twice, and no two people move alike. A
+recipe names what is done: `Recipe(augmentation={"name": "rotate_and_scale",
+"degrees": 15})`.
 """
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn.windows.batches import Augment
 
 
 class RotateAndScale:
@@ -65,3 +72,65 @@ class RotateAndScale:
         turned = np.matmul(x.reshape(count, -1, 3), turn).reshape(x.shape)
         factors = 1 + self.scale * rng.normal(size=(count, 1, channels))
         return (turned * factors).astype(x.dtype), y
+
+
+_SHIPPED: dict[str, Callable[..., Augment]] = {
+    "rotate_and_scale": RotateAndScale
+}
+_registered = dict(_SHIPPED)
+
+
+def register_augmentation(name: str, make: Callable[..., Augment]) -> None:
+    """Give an augmentation of your own a name, for recipes.
+
+    A recipe's file holds the name alone: register it before the training.
+
+    Args:
+        name: The name. One that you gave before is given anew.
+        make: Function of the settings in a recipe, by name, to a function
+            `augment(x, y, rng)` that returns a changed copy of a training
+            batch: windows `(batch, timesteps, channels)` in their own units,
+            labels `(batch, classes)` one-hot, and a NumPy generator.
+
+    Raises:
+        ValueError: The name is one of this package's.
+
+    Example:
+    ```python
+    from keras_seqattn import activity
+
+    def noise(stddev=1.0):
+        def augment(x, y, rng):
+            return x + stddev * rng.normal(size=x.shape), y
+
+        return augment
+
+    activity.register_augmentation("noise", noise)
+    recipe = activity.Recipe(augmentation={"name": "noise", "stddev": 0.1})
+    ```
+    """
+    if name in _SHIPPED:
+        raise ValueError(
+            f"`name` must be another than {sorted(_SHIPPED)}, which this "
+            f"package has. Received: name={name!r}"
+        )
+    _registered[name] = make
+
+
+def make_augmentation(settings: Mapping[str, Any] | None) -> Augment | None:
+    """Return what the `augmentation` of a recipe names, `None` for `None`.
+
+    Raises:
+        ValueError: The name is not registered, or a setting is wrong.
+    """
+    if settings is None:
+        return None
+    others = dict(settings)
+    name = check_choice("augmentation", others.pop("name"), _registered)
+    try:
+        return _registered[name](**others)
+    except TypeError as error:
+        raise ValueError(
+            f"`augmentation` must have the settings of {name!r}. "
+            f"Received: {others} ({error})"
+        ) from error

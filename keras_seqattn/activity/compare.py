@@ -7,18 +7,30 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_seeds
+from keras_seqattn._training.recipe import Recipe
+from keras_seqattn.activity.augmentation import make_augmentation
 from keras_seqattn.activity.baselines import logistic_baseline
 from keras_seqattn.activity.baselines import majority_baseline
 from keras_seqattn.activity.report import ActivityReport
 from keras_seqattn.activity.report import FoldResult
 from keras_seqattn.activity.score import Score
+from keras_seqattn.activity.training import RECIPE
 from keras_seqattn.activity.training import ActivityTrainer
-from keras_seqattn.activity.training import Recipe
 from keras_seqattn.activity.training import predict
 from keras_seqattn.windows.activity_windows import ActivityWindows
 from keras_seqattn.windows.activity_windows import subject_folds
+
+# Indices of the windows that train, are watched and are scored.
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_BASELINES: dict[str, Callable[..., Score]] = {
+    "most frequent class": majority_baseline,
+    "logistic regression, samples": logistic_baseline,
+    "logistic regression, statistics": functools.partial(
+        logistic_baseline, features="statistics"
+    ),
+}
 
 
 def classify_recordings(
@@ -29,7 +41,6 @@ def classify_recordings(
     cells: Sequence[str] = ("larnn", "lstm"),
     folds: int = 5,
     seeds: Sequence[int] = (0, 1, 2),
-    patience: int | None = None,
     verbose: int = 1,
 ) -> ActivityReport:
     """Train classifiers on some subjects, score them on others, compare.
@@ -38,24 +49,27 @@ def classify_recordings(
     a cell and a seed, beside the most frequent class and logistic
     regression. Training windows alone set the scale of the channels.
 
-    Without `patience` all other subjects train, for all epochs: the way
-    `train_final` trains. The final epoch is the score to quote; the best
-    epoch is chosen on the scored subjects and flatters. With `patience` the
-    subjects of the next fold do not train but choose the epoch: both scores
-    are then on subjects that chose nothing. (The baselines, which choose
-    nothing, train on these subjects too.)
+    If the recipe has no `patience`, all other subjects train, for all epochs:
+    the way `train_final` trains. The final epoch is the score to quote; the
+    best epoch is chosen on the scored subjects and flatters. If it has one,
+    the subjects of the next fold do not train but choose the epoch: both
+    scores are then on subjects that chose nothing. (The baselines, which
+    choose nothing, train on these subjects too.)
 
     Args:
         windows: An `ActivityWindows`.
         build: Function `build(timesteps, channels, classes, cell=...)` to an
             uncompiled model from windows to class probabilities, such as
             `functools.partial` of `build_activity_classifier`.
-        recipe: A `Recipe`. Default: its defaults.
+        recipe: A `Recipe`, such as one that a search has found. Its
+            `patience` is epochs without a higher validation accuracy (of
+            equals a lower loss) before a training stops, and needs three
+            folds. Default: `activity.RECIPE`: 40 epochs of batches of 64,
+            Adam from 3e-3 along a cosine, no patience. The last, smaller
+            batch of an epoch is left out.
         cells: Values of `cell`, one classifier each.
         folds: Number of folds by subject.
         seeds: Integers, one classifier each. Three or more for any claim.
-        patience: Epochs without a higher validation accuracy (of equals a
-            lower loss) before a training stops. Needs three folds.
         verbose: 0 is silent, 1 shows one progress bar a training.
 
     Returns:
@@ -105,36 +119,18 @@ def classify_recordings(
     print(report.scores("gru")[0].accuracy > 0.9)  # True
     ```
     """
-    recipe = Recipe() if recipe is None else recipe
+    recipe = RECIPE if recipe is None else recipe
     seeds = check_seeds(seeds)
     if not cells or len(set(cells)) != len(cells):
         raise ValueError(
             "`cells` must name at least one, and none twice. "
             f"Received: cells={cells}"
         )
-    if patience is not None:
-        check_positive_integer("patience", patience)
-        if folds < 3:
-            raise ValueError(
-                "With `patience` there must be three folds or more, to train, "
-                f"to choose the epoch and to score. Received: folds={folds}"
-            )
-    # For each fold: train, watched, scored.
+    # Before a training, not in it.
+    make_augmentation(recipe.augmentation)
+    recipe.class_weight(windows.y, len(windows.classes))
     split = subject_folds(windows.subject, folds)
-    parts = [(others, own, own) for others, own in split]
-    if patience is not None:
-        following = [own for _, own in [*split[1:], split[0]]]
-        parts = [
-            (np.setdiff1d(others, watched), watched, own)
-            for (others, own), watched in zip(split, following, strict=True)
-        ]
-    baselines: dict[str, Callable[..., Score]] = {
-        "most frequent class": majority_baseline,
-        "logistic regression, samples": logistic_baseline,
-        "logistic regression, statistics": functools.partial(
-            logistic_baseline, features="statistics"
-        ),
-    }
+    parts = _parts(split, recipe.patience)
     results, parameters = {}, {}
     for cell in cells:
         trainer = ActivityTrainer(
@@ -144,14 +140,13 @@ def classify_recordings(
             smallest=min(len(train) for train, _, _ in parts),
             verbose=verbose,
         )
-        parameters[cell] = trainer.seeded.model.count_params()
+        parameters[cell] = trainer.build().count_params()
         results[cell] = tuple(
             tuple(
                 _fold_result(
                     trainer,
                     seed,
                     part,
-                    patience,
                     f"{cell}, seed {seed}, fold {number + 1} of {folds}",
                 )
                 for number, part in enumerate(parts)
@@ -163,7 +158,6 @@ def classify_recordings(
             **recipe.to_dict(),
             "cells": list(cells),
             "seeds": list(seeds),
-            "patience": patience,
             "windows": list(windows.x.shape),
             "backend": keras.backend.backend(),
         },
@@ -174,10 +168,10 @@ def classify_recordings(
         results=results,
         baselines={
             name: tuple(baseline(windows, train, own) for train, own in split)
-            for name, baseline in baselines.items()
+            for name, baseline in _BASELINES.items()
         },
         parameters=parameters,
-        chosen_by_validation=patience is not None,
+        chosen_by_validation=recipe.patience is not None,
     )
 
 
@@ -195,7 +189,8 @@ def train_final(
     Args:
         windows: An `ActivityWindows`.
         build: As for `classify_recordings`.
-        recipe: A `Recipe`. Default: its defaults.
+        recipe: A `Recipe`, whose `patience` waits for nothing here. Default:
+            `activity.RECIPE`.
         cell: Value of `cell`.
         seed: Integer, what the training depends on.
         verbose: 0 is silent, 1 shows a progress bar.
@@ -211,7 +206,7 @@ def train_final(
     trainer = ActivityTrainer(
         windows,
         functools.partial(build, cell=cell),
-        Recipe() if recipe is None else recipe,
+        RECIPE if recipe is None else recipe,
         smallest=len(windows.x),
         verbose=verbose,
     )
@@ -263,18 +258,33 @@ def _check_comparable(train: ActivityWindows, test: ActivityWindows) -> None:
         )
 
 
+def _parts(
+    split: Sequence[tuple[np.ndarray, np.ndarray]], patience: int | None
+) -> list[Part]:
+    """Return for each fold who trains, who is watched, who is scored."""
+    if patience is None:
+        return [(others, own, own) for others, own in split]
+    if len(split) < 3:
+        raise ValueError(
+            "With `patience` there must be three folds or more, to train, "
+            f"to choose the epoch and to score. Received: folds={len(split)}"
+        )
+    following = [own for _, own in [*split[1:], split[0]]]
+    return [
+        (np.setdiff1d(others, watched), watched, own)
+        for (others, own), watched in zip(split, following, strict=True)
+    ]
+
+
 def _fold_result(
-    trainer: ActivityTrainer,
-    seed: int,
-    part: tuple[np.ndarray, np.ndarray, np.ndarray],
-    patience: int | None,
-    title: str,
+    trainer: ActivityTrainer, seed: int, part: Part, title: str
 ) -> FoldResult:
     train, watched, scored = part
+    patience = trainer.recipe.patience
     trained = trainer.train(seed, train, watched, patience, title)
     return FoldResult(
-        final=trained.score(trainer.windows, scored, "final"),
-        best=trained.score(trainer.windows, scored, "best"),
+        final=trained.score(scored, "final"),
+        best=trained.score(scored, "best"),
         best_epoch=trained.best_epoch,
         history={
             name: [float(value) for value in values]

@@ -24,9 +24,9 @@ class FoldResult:
         final: The `Score` after the last epoch.
         best: The `Score` after the best epoch of `val_accuracy`.
         best_epoch: That epoch, from 1.
-        history: For each epoch `loss`, `accuracy`, `val_loss` and
-            `val_accuracy`. The last two are of the validation subjects, or,
-            if there are none, of the scored ones.
+        history: For each epoch `loss`, `accuracy`, `val_loss`,
+            `val_accuracy` and `val_macro_f1`. The last three are of the
+            validation subjects, or, if there are none, of the scored ones.
     """
 
     final: Score

@@ -1,80 +1,96 @@
 """One classifier a seed and a fold, on one compiled model."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_seqattn._checks import check_positive_integer
-from keras_seqattn._checks import check_positive_number
-from keras_seqattn._checks import check_rate
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.seeded_model import SeededModel
-from keras_seqattn._training.weight_averages import average_callbacks
-from keras_seqattn._training.weight_averages import averaging
-from keras_seqattn._training.weight_averages import check_momentum
+from keras_seqattn.activity.augmentation import make_augmentation
 from keras_seqattn.activity.score import Score
 from keras_seqattn.windows.activity_windows import ActivityWindows
-from keras_seqattn.windows.batches import Augment
 from keras_seqattn.windows.batches import WindowBatches
 from keras_seqattn.windows.standardizer import Standardizer
 
+# The recipe of `classify_recordings` and of the `defaults` of a search. From
+# epoch to epoch, since folds have unequal numbers of steps.
+RECIPE = Recipe(
+    epochs=40, batch_size=64, learning_rate=3e-3, schedule="cosine_by_epoch"
+)
 # One shape of batch, one compilation, whatever the number of windows.
 PREDICT_BATCH = 256
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a classifier is trained.
-
-    Adam, each weight's gradient clipped to norm 1, the learning rate falling
-    to 0 along a cosine from epoch to epoch, cross-entropy.
+class TrainingPart:
+    """Windows to train on, and others to watch on the scale of the first.
 
     Args:
-        epochs: Passes over the training windows.
-        batch_size: Windows in a gradient step. The last, smaller batch of
-            each pass is left out; the windows are shuffled anew each time.
-        learning_rate: The learning rate of the first epoch.
-        weight_decay: Decoupled weight decay (AdamW).
-        label_smoothing: Share of the target spread over all classes.
-        ema_momentum: If given, weights are averaged over the steps with this
-            momentum, and scores and the final model use the averages.
-            `"epoch"`: over about the steps of one epoch.
-        augment: Optional function `augment(x, y, rng)` that returns a changed
-            copy of a training batch: windows `(batch, timesteps, channels)`
-            in their own units, labels `(batch, classes)` one-hot, and a NumPy
-            generator.
-
-    Raises:
-        ValueError: A number out of range.
+        windows: An `ActivityWindows`.
+        train: Indices of the training windows, which alone set the scale.
+        watched: Indices of windows that are scored after each epoch.
     """
 
-    epochs: int = 40
-    batch_size: int = 64
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    ema_momentum: float | str | None = None
-    augment: Augment | None = None
+    def __init__(
+        self,
+        windows: ActivityWindows,
+        train: np.ndarray,
+        watched: np.ndarray | None = None,
+    ) -> None:
+        self.windows = windows
+        self.train = train
+        self.watched = watched
+        self.standardizer = Standardizer.fit(windows.x[train], axis=(0, 1))
 
-    def __post_init__(self) -> None:
-        check_positive_integer("epochs", self.epochs)
-        check_positive_integer("batch_size", self.batch_size)
-        check_positive_number("learning_rate", self.learning_rate)
-        check_rate("weight_decay", self.weight_decay)
-        check_rate("label_smoothing", self.label_smoothing)
-        check_momentum(self.ema_momentum)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings, ready for JSON."""
-        name = getattr(self.augment, "__name__", repr(self.augment))
-        settings = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
+    def batches(self, recipe: Recipe, seed: int) -> dict[str, Any]:
+        """Return the training batches, as arguments of `fit`."""
+        classes = len(self.windows.classes)
+        y = self.windows.y[self.train]
+        return {
+            "x": WindowBatches(
+                self.windows.x[self.train],
+                np.eye(classes, dtype="float32")[y],
+                min(recipe.batch_size, len(self.train)),
+                shuffle=True,
+                seed=seed,
+                standardizer=self.standardizer,
+                augment=make_augmentation(recipe.augmentation),
+                drop_remainder=True,
+            ),
+            "shuffle": False,
+            "class_weight": recipe.class_weight(y, classes),
         }
-        return {**settings, "augment": name if self.augment else None}
+
+    def inputs(self) -> np.ndarray:
+        """Return the watched windows, standardized."""
+        return self.standardizer.transform(self.windows.x[self.watched])
+
+    def measure(self, outputs: np.ndarray) -> dict[str, float]:
+        """Return the metrics of the probabilities of the watched windows."""
+        y = self.windows.y[self.watched]
+        score = Score.of(y, outputs.argmax(axis=1), outputs.shape[1])
+        # A NaN stays one.
+        likelihood = np.maximum(outputs[np.arange(len(y)), y], 1e-7)
+        return {
+            "val_loss": float(-np.log(likelihood).mean()),
+            "val_accuracy": score.accuracy,
+            "val_macro_f1": score.macro_f1,
+        }
+
+    def deploy(self, model: keras.Model, name: str) -> keras.Model:
+        """Return a trained model that takes raw windows."""
+        signal = keras.Input(model.input_shape[1:], name="signal")
+        standardized = self.standardizer.layer("standardize")(signal)
+        return keras.Model(signal, model(standardized), name=name)
+
+
+def classification_loss(recipe: Recipe) -> keras.losses.Loss:
+    """Return the loss of class probabilities, for `compile`."""
+    return keras.losses.CategoricalCrossentropy(
+        label_smoothing=recipe.label_smoothing
+    )
 
 
 class ActivityTrainer:
@@ -98,24 +114,18 @@ class ActivityTrainer:
         verbose: int,
     ) -> None:
         self.windows = windows
-        self.recipe = recipe
-        self.verbose = verbose
-        self.batch_size = min(recipe.batch_size, smallest)
-        self.targets = np.eye(len(windows.classes), dtype="float32")[windows.y]
-        self.seeded = SeededModel(
-            lambda: build(*windows.x.shape[1:], len(windows.classes)),
-            keras.optimizers.Adam(
-                recipe.learning_rate,
-                weight_decay=recipe.weight_decay or None,
-                clipnorm=1.0,
-                **averaging(recipe.ema_momentum, smallest // self.batch_size),
-            ),
-            keras.losses.CategoricalCrossentropy(
-                label_smoothing=recipe.label_smoothing
-            ),
-            (windows.x[: self.batch_size], self.targets[: self.batch_size]),
-            metrics=["accuracy"],
+        # One shape of batch in all folds.
+        self.recipe = dataclasses.replace(
+            recipe, batch_size=min(recipe.batch_size, smallest)
         )
+        self.smallest = smallest
+        self.verbose = verbose
+        self._build = build
+        self._seeded: dict[int, SeededModel] = {}
+
+    def build(self) -> keras.Model:
+        """Return a new, uncompiled model."""
+        return self._build(*self.windows.x.shape[1:], len(self.windows.classes))
 
     def train(
         self,
@@ -135,71 +145,63 @@ class ActivityTrainer:
             patience: Epochs without a better one before the training stops.
             title: What is trained, above the progress bar.
         """
-        recipe, windows = self.recipe, self.windows
-        standardizer = Standardizer.fit(windows.x[train], axis=(0, 1))
-        batches = WindowBatches(
-            windows.x[train],
-            self.targets[train],
-            self.batch_size,
-            shuffle=True,
-            seed=seed,
-            standardizer=standardizer,
-            augment=recipe.augment,
-            drop_remainder=True,
-        )
-        epochs = _Epochs(
-            None
-            if watched is None
-            else (
-                standardizer.transform(windows.x[watched]),
-                windows.y[watched],
-            ),
-            patience,
-        )
-        history = self.seeded.fit(
+        recipe = self.recipe
+        part = TrainingPart(self.windows, train, watched)
+        epochs = _Epochs(part, patience)
+        seeded = self._model(len(train))
+        history = seeded.fit(
             seed,
-            batches,
+            **part.batches(recipe, seed),
             title=title,
             verbose=self.verbose,
-            callbacks=[
-                keras.callbacks.LearningRateScheduler(
-                    lambda epoch: (
-                        recipe.learning_rate
-                        * (1 + math.cos(math.pi * epoch / recipe.epochs))
-                        / 2
-                    )
-                ),
-                *average_callbacks(recipe.ema_momentum),
-                epochs,
-            ],
+            callbacks=[*recipe.callbacks(), epochs],
             epochs=recipe.epochs,
-            shuffle=False,
         )
         return TrainedClassifier(
-            model=self.seeded.model,
-            standardizer=standardizer,
+            build=self.build,
+            model=seeded.model,
+            part=part,
             history=history,
             weights={"final": epochs.final, "best": epochs.best},
             best_epoch=epochs.best_epoch,
         )
+
+    def _model(self, count: int) -> SeededModel:
+        """Return the compiled model for so many training windows.
+
+        One serves all, unless the schedule is one of so many steps.
+        """
+        recipe, windows = self.recipe, self.windows
+        size = recipe.batch_size
+        steps = (count if recipe.counts_steps else self.smallest) // size
+        if steps not in self._seeded:
+            classes = np.eye(len(windows.classes), dtype="float32")
+            self._seeded[steps] = SeededModel(
+                lambda: recipe.add_l2(self.build()),
+                recipe.make_optimizer(steps),
+                classification_loss(recipe),
+                (windows.x[:size], classes[windows.y[:size]]),
+                metrics=["accuracy"],
+            )
+        return self._seeded[steps]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedClassifier:
     """A trained model at its final and at its best epoch."""
 
+    build: Callable[[], keras.Model]
     model: keras.Model
-    standardizer: Standardizer
+    part: TrainingPart
     history: dict[str, list[float]]
     weights: dict[str, list[np.ndarray]]
     best_epoch: int
 
-    def score(
-        self, windows: ActivityWindows, scored: np.ndarray, when: str
-    ) -> Score:
+    def score(self, scored: np.ndarray, when: str) -> Score:
         """Score on some windows, at the `"final"` or the `"best"` epoch."""
         self.model.set_weights(self.weights[when])
-        x = self.standardizer.transform(windows.x[scored])
+        windows = self.part.windows
+        x = self.part.standardizer.transform(windows.x[scored])
         return Score.of(
             windows.y[scored],
             predict(self.model, x).argmax(axis=1),
@@ -208,10 +210,9 @@ class TrainedClassifier:
 
     def deploy(self, name: str) -> keras.Model:
         """Return the model of the final epoch, which takes raw windows."""
-        self.model.set_weights(self.weights["final"])
-        signal = keras.Input(self.model.input_shape[1:], name="signal")
-        standardized = self.standardizer.layer("standardize")(signal)
-        return keras.Model(signal, self.model(standardized), name=name)
+        model = self.build()  # Without an optimizer.
+        model.set_weights(self.weights["final"])
+        return self.part.deploy(model, name)
 
 
 def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
@@ -225,27 +226,18 @@ def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
 class _Epochs(keras.callbacks.Callback):
     """Scores and keeps weights after each epoch."""
 
-    def __init__(
-        self,
-        watched: tuple[np.ndarray, np.ndarray] | None,
-        patience: int | None,
-    ) -> None:
+    def __init__(self, part: TrainingPart, patience: int | None) -> None:
         super().__init__()
-        self.watched = watched
+        self.part = part
+        self.x = None if part.watched is None else part.inputs()
         self.patience = patience
         self.best_rank: tuple[float, float] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.final = self.model.get_weights()
         rank = (float(epoch), 0.0)
-        if self.watched is not None:
-            x, y = self.watched
-            probabilities = predict(self.model, x)
-            likelihood = np.maximum(probabilities[np.arange(len(y)), y], 1e-7)
-            logs["val_loss"] = float(-np.log(likelihood).mean())
-            logs["val_accuracy"] = float(
-                (probabilities.argmax(axis=1) == y).mean()
-            )
+        if self.x is not None:
+            logs.update(self.part.measure(predict(self.model, self.x)))
             rank = (logs["val_accuracy"], -logs["val_loss"])
         if self.best_rank is None or rank > self.best_rank:
             self.best_rank, self.best = rank, self.final

@@ -1,5 +1,6 @@
 """Decode a recording: search the window length, train, compare, report."""
 
+from keras_seqattn._training.recipe import Recipe as Recipe
 from keras_seqattn.decoding.baselines import mean_baseline as mean_baseline
 from keras_seqattn.decoding.baselines import ridge_baseline as ridge_baseline
 from keras_seqattn.decoding.data import DecodingData as DecodingData
@@ -22,3 +23,4 @@ from keras_seqattn.decoding.timestep_selection import (
     select_timesteps as select_timesteps,
 )
 from keras_seqattn.windows.recording import Recording as Recording
+from keras_seqattn.decoding.training import RECIPE as RECIPE

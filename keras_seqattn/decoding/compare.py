@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_seeds
-from keras_seqattn._training.weight_averages import check_momentum
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.decoding.baselines import mean_baseline
 from keras_seqattn.decoding.baselines import ridge_baseline
 from keras_seqattn.decoding.data import PARTS
@@ -17,11 +18,16 @@ from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.latency import measure_latency
 from keras_seqattn.decoding.report import DecodingReport
 from keras_seqattn.decoding.timestep_selection import RULES
+from keras_seqattn.decoding.timestep_selection import TimestepRecommendation
+from keras_seqattn.decoding.timestep_selection import TimestepSelection
 from keras_seqattn.decoding.timestep_selection import check_threshold
 from keras_seqattn.decoding.timestep_selection import check_tolerance
 from keras_seqattn.decoding.timestep_selection import recommend_timesteps
 from keras_seqattn.decoding.timestep_selection import select_timesteps
+from keras_seqattn.decoding.training import RECIPE
 from keras_seqattn.decoding.training import DecoderTrainer
+from keras_seqattn.decoding.training import TrainedDecoders
+from keras_seqattn.decoding.training import check_recipe
 from keras_seqattn.models.neural_decoder import build_neural_decoder
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.recording import Recording
@@ -30,6 +36,7 @@ from keras_seqattn.windows.recording import Recording
 def decode_recording(
     recording: Recording,
     timesteps: int = 20,
+    recipe: Recipe | None = None,
     *,
     threshold: float = 0.9,
     tolerance: float = 0.01,
@@ -39,11 +46,6 @@ def decode_recording(
     selection_part: str = "train",
     rule: str = "default",
     build: Callable[..., keras.Model] = build_neural_decoder,
-    epochs: int = 40,
-    batch_size: int = 128,
-    learning_rate: float = 3e-3,
-    ema_momentum: float | str | None = "epoch",
-    patience: int = 6,
     verbose: int = 1,
 ) -> DecodingReport:
     """Find the fewest timesteps that decode a recording, and compare.
@@ -60,14 +62,18 @@ def decode_recording(
        training mean, with the latency of a single window.
 
     Each training seeds the global generators with its seed
-    (`keras.utils.set_random_seed`), minimizes the squared error with Adam
-    under a cosine decay and averages the weights over the steps, stops when
-    the validation loss of the averages no longer improves and keeps the best
-    ones. The test part takes no part in any choice.
+    (`keras.utils.set_random_seed`), minimizes the squared error by the
+    recipe, stops when the validation loss no longer improves and keeps the
+    best weights; where the recipe averages them, these are the averages. The
+    test part takes no part in any choice.
 
     Args:
         recording: A `Recording`.
         timesteps: Positive integer, the full window T in bins.
+        recipe: A `Recipe`, such as one that a search has found. Default:
+            `decoding.RECIPE`: 40 epochs at most of batches of 128, Adam under
+            a cosine decay from 3e-3, weights averaged over about an epoch, a
+            patience of 6.
         threshold: Share of the attention for the proposal, in (0, 1].
         tolerance: How much validation R2 a shorter window may lose.
         seeds: Integers, one decoder each. Three or more for any claim.
@@ -80,13 +86,6 @@ def decode_recording(
         build: Function `build(timesteps, channels, outputs, pooling=...)` to
             an uncompiled model, such as `functools.partial` of
             `build_neural_decoder` with your settings.
-        epochs: Most epochs of a training.
-        batch_size: Windows in a gradient step.
-        learning_rate: First learning rate.
-        ema_momentum: Of the average of the weights over the steps, in [0, 1):
-            0.99 remembers about 100 steps, `"epoch"` (default) about those of
-            one epoch. `None`: no average.
-        patience: Epochs without improvement before a training stops.
         verbose: 0 is silent, 1 shows one progress bar a training.
 
     Returns:
@@ -97,13 +96,7 @@ def decode_recording(
             windows, or a training that ended in NaN.
     """
     timesteps = check_positive_integer("timesteps", timesteps)
-    for name, value in (
-        ("epochs", epochs),
-        ("batch_size", batch_size),
-        ("patience", patience),
-    ):
-        check_positive_integer(name, value)
-    check_momentum(ema_momentum)
+    recipe = check_recipe(RECIPE if recipe is None else recipe)
     check_choice("rule", rule, RULES)
     if check_choice("selection_part", selection_part, PARTS) == "test":
         warnings.warn(
@@ -116,17 +109,7 @@ def decode_recording(
     check_tolerance(tolerance)
     seeds = check_seeds(seeds)
     data = DecodingData(recording, timesteps, fractions, transform)
-    trainer = DecoderTrainer(
-        data=data,
-        build=build,
-        seeds=seeds,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        ema_momentum=ema_momentum,
-        patience=patience,
-        verbose=verbose,
-    )
+    trainer = DecoderTrainer(data, build, seeds, recipe, verbose)
 
     trained = {("attention", timesteps): trainer.train("attention", timesteps)}
     selection = select_timesteps(
@@ -147,6 +130,26 @@ def decode_recording(
     best = recommendation.timesteps
     if best != timesteps:
         trained["attention", best] = trainer.train("attention", best)
+    settings = {
+        "seeds": list(seeds),
+        "fractions": list(fractions),
+        "transform": transform,
+        "selection_part": selection_part,
+        "rule": rule,
+        **recipe.to_dict(),
+    }
+    return _report(data, trained, selection, recommendation, settings)
+
+
+def _report(
+    data: DecodingData,
+    trained: dict[tuple[str, int], TrainedDecoders],
+    selection: TimestepSelection,
+    recommendation: TimestepRecommendation,
+    settings: dict[str, Any],
+) -> DecodingReport:
+    """Score on the test part what has been trained."""
+    timesteps, best = data.timesteps, recommendation.timesteps
     # A dict, so that two cells that are one (T* = T) are listed once.
     compared = dict.fromkeys(
         [
@@ -158,18 +161,7 @@ def decode_recording(
     )
     return DecodingReport(
         timesteps=timesteps,
-        settings={
-            "seeds": list(seeds),
-            "fractions": list(fractions),
-            "transform": transform,
-            "selection_part": selection_part,
-            "rule": rule,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "ema_momentum": ema_momentum,
-            "patience": patience,
-        },
+        settings=settings,
         selection=selection,
         recommendation=recommendation,
         cells={cell: trained[cell].scores("test") for cell in compared},
@@ -192,7 +184,7 @@ def decode_recording(
         },
         decoder=data.deploy(trained["last", best].best_model()),
         test_windows=take_windows(
-            recording.spikes, data.ends["test"], best
+            data.recording.spikes, data.ends["test"], best
         ),
-        test_movement=recording.movement[data.ends["test"]],
+        test_movement=data.recording.movement[data.ends["test"]],
     )  # fmt: skip

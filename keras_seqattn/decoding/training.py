@@ -3,17 +3,42 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.seeded_model import SeededModel
-from keras_seqattn._training.weight_averages import average_callbacks
-from keras_seqattn._training.weight_averages import averaging
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.report import POOLING_TITLES
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.models.neural_decoder import attention_scores_model
+
+# `decode_recording`'s, and the `defaults` of a search.
+RECIPE = Recipe(
+    epochs=40, batch_size=128, learning_rate=3e-3, average="epoch", patience=6
+)
+LOSS = "mse"
+
+
+def check_recipe(recipe: Recipe) -> Recipe:
+    """Return `recipe`, or raise if it has what decoders cannot have."""
+    recipe.check_unused(
+        "label_smoothing",
+        "class_weights",
+        "augmentation",
+        what="a decoder of movement",
+    )
+    return recipe
+
+
+def training_batches(
+    data: DecodingData, timesteps: int, recipe: Recipe
+) -> dict[str, Any]:
+    """Return the training windows of a length, as arguments of `fit`."""
+    x, y = data.windows("train", timesteps)
+    return {"x": x, "y": y, "batch_size": recipe.batch_size}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,50 +48,33 @@ class DecoderTrainer:
     data: DecodingData
     build: Callable[..., keras.Model]
     seeds: tuple[int, ...]
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    ema_momentum: float | str | None
-    patience: int
+    recipe: Recipe
     verbose: int
 
     def train(self, pooling: str, timesteps: int) -> "TrainedDecoders":
-        x, y = self.data.windows("train", timesteps)
+        recipe = self.recipe
+        batches = training_batches(self.data, timesteps, recipe)
+        x, y = batches["x"], batches["y"]
         validation = self.data.windows("validation", timesteps)
-
-        steps = -(-len(x) // self.batch_size)
         build = functools.partial(
             self.build, timesteps, x.shape[2], y.shape[1], pooling=pooling
         )
         seeded = SeededModel(
-            build,
-            keras.optimizers.Adam(
-                keras.optimizers.schedules.CosineDecay(
-                    self.learning_rate, steps * self.epochs
-                ),
-                clipnorm=1.0,
-                **averaging(self.ema_momentum, steps),
-            ),
-            "mse",
-            (x[: self.batch_size], y[: self.batch_size]),
+            lambda: recipe.add_l2(build()),
+            recipe.make_optimizer(-(-len(x) // recipe.batch_size)),
+            LOSS,
+            (x[: recipe.batch_size], y[: recipe.batch_size]),
         )
         weights, losses = [], []
         for seed in self.seeds:
             history = seeded.fit(
                 seed,
-                x,
-                y,
+                **batches,
                 title=f"{POOLING_TITLES[pooling]}, {timesteps} timesteps, "
                 f"seed {seed}",
                 verbose=self.verbose,
-                callbacks=[
-                    *average_callbacks(self.ema_momentum),
-                    keras.callbacks.EarlyStopping(
-                        patience=self.patience, restore_best_weights=True
-                    ),
-                ],
-                batch_size=self.batch_size,
-                epochs=self.epochs,
+                callbacks=[*recipe.callbacks(), recipe.early_stopping()],
+                epochs=recipe.epochs,
                 validation_data=validation,
             )
             weights.append(seeded.model.get_weights())

@@ -8,7 +8,9 @@ import numpy as np
 
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_seeds
-from keras_seqattn.memory.recipe import MemoryRecipe
+from keras_seqattn._training.recipe import Recipe
+from keras_seqattn.memory.loss import RecallLoss
+from keras_seqattn.memory.recipe import STEPS_PER_EPOCH
 from keras_seqattn.memory.report import MemoryReport
 from keras_seqattn.memory.report import RecallScore
 from keras_seqattn.memory.training import MemoryTrainer
@@ -19,8 +21,10 @@ from keras_seqattn.tasks.memory_batch import accuracy_by_delay
 def train_memory_network(
     build: Callable[[], keras.Model],
     task: Task,
-    recipe: MemoryRecipe,
+    recipe: Recipe,
     *,
+    loss: RecallLoss | None = None,
+    steps_per_epoch: int = STEPS_PER_EPOCH,
     seeds: Sequence[int] = (0, 1, 2),
     test_sequences: int = 2000,
     verbose: int = 1,
@@ -34,7 +38,12 @@ def train_memory_network(
         build: Function without arguments to an uncompiled model, such as
             `models.build_memory_network` makes.
         task: `tasks.CueRecall` or `tasks.CueAssociation`.
-        recipe: A `MemoryRecipe`; `RECIPES` holds those of the presets.
+        recipe: A `Recipe`, such as one that a search has found; `RECIPES`
+            holds those of the presets.
+        loss: A `RecallLoss`; `LOSSES` holds those of the presets. Default:
+            the squared error.
+        steps_per_epoch: Positive integer, steps between two looks at the
+            held-out sequences.
         seeds: Integers >= 0, one training each.
         test_sequences: Positive integer, sequences of each score.
         verbose: 0 is silent, 1 shows progress bars.
@@ -44,18 +53,20 @@ def train_memory_network(
 
     Raises:
         ValueError: No seeds, or one twice; a cross-entropy for a task with
-            one output; a training that ended in NaN.
+            one output; a recipe with settings that mean nothing here; a
+            training that ended in NaN.
 
     Example:
     ```python
     import keras_seqattn as ks
-    from keras_seqattn.memory import MemoryRecipe
+    from keras_seqattn.memory import Recipe
     from keras_seqattn.memory import train_memory_network
 
     report = train_memory_network(
         lambda: ks.models.build_memory_network("factorial", controller_units=4),
         ks.tasks.factorial_task(),
-        MemoryRecipe(steps=2, steps_per_epoch=2),
+        Recipe(epochs=1),
+        steps_per_epoch=2,
         seeds=(0,),
         verbose=0,
     )
@@ -64,7 +75,9 @@ def train_memory_network(
     """
     seeds = check_seeds(seeds)
     check_positive_integer("test_sequences", test_sequences)
-    trainer = MemoryTrainer(build, task, recipe)
+    trainer = MemoryTrainer(
+        build, task, recipe, loss=loss, steps_per_epoch=steps_per_epoch
+    )
     histories, scores = [], []
     best, weights = -1.0, None
     shortest, longest = task.delay_range
@@ -85,17 +98,22 @@ def train_memory_network(
         if score.held_out_accuracy > best:
             best, weights = score.held_out_accuracy, trainer.model.get_weights()
             shown = outputs, batch
-    trainer.model.set_weights(weights)
     outputs, batch = shown
     _, first = trainer.test(seeds[0], test_sequences)
+    # Without the optimizer: on JAX its averages are gone after a `predict`
+    # between epochs, since SwapEMAWeights shares their buffers.
+    model = build()
+    model.set_weights(weights)
     return MemoryReport(
         recipe=recipe,
+        loss=trainer.loss,
+        steps_per_epoch=trainer.steps,
         scores=tuple(scores),
         histories=tuple(histories),
         levels=task.reference_levels(first),
         chance=task.chance,
         no_binding=getattr(task, "no_binding_accuracy", None),
-        model=trainer.model,
+        model=model,
         outputs=outputs,
         batch=batch,
         answers=task.answers(outputs, batch),

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.tables import markdown_table
-from keras_seqattn.memory.recipe import MemoryRecipe
+from keras_seqattn.memory.loss import RecallLoss
 from keras_seqattn.tasks.memory_batch import DelayAccuracy
 from keras_seqattn.tasks.memory_batch import MemoryBatch
 from keras_seqattn.tasks.memory_batch import ReferenceLevel
@@ -43,6 +44,8 @@ class MemoryReport:
 
     Args:
         recipe: How it was trained.
+        loss: What counted.
+        steps_per_epoch: Steps of an epoch.
         scores: One `RecallScore` a seed, on test sequences.
         histories: Keras' history of each training.
         levels: Simple predictors on the test sequences of the first seed, by
@@ -56,7 +59,9 @@ class MemoryReport:
         answers: Its answers, `(sequences, queries)`.
     """
 
-    recipe: MemoryRecipe
+    recipe: Recipe
+    loss: RecallLoss
+    steps_per_epoch: int
     scores: tuple[RecallScore, ...]
     histories: tuple[dict[str, list[float]], ...]
     levels: dict[str, ReferenceLevel]
@@ -106,7 +111,9 @@ class MemoryReport:
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers, for JSON."""
         return {
-            "recipe": dataclasses.asdict(self.recipe),
+            "recipe": self.recipe.to_dict(),
+            "loss": dataclasses.asdict(self.loss),
+            "steps_per_epoch": self.steps_per_epoch,
             "chance": self.chance,
             "no_binding": self.no_binding,
             "levels": {k: v._asdict() for k, v in self.levels.items()},
@@ -130,4 +137,4 @@ class MemoryReport:
 
     @property
     def _logits(self) -> bool:
-        return self.recipe.loss == "crossentropy"
+        return self.loss.kind == "crossentropy"

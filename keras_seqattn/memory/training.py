@@ -6,8 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.seeded_model import SeededModel
-from keras_seqattn.memory.recipe import MemoryRecipe
+from keras_seqattn.memory.loss import RecallLoss
+from keras_seqattn.memory.recipe import STEPS_PER_EPOCH
 from keras_seqattn.tasks.cue_association import CueAssociation
 from keras_seqattn.tasks.cue_recall import CueRecall
 from keras_seqattn.tasks.memory_batch import MemoryBatch
@@ -23,40 +26,85 @@ class FreshBatches(keras.utils.PyDataset):
 
     Args:
         task: `tasks.CueRecall` or `tasks.CueAssociation`.
-        recipe: A `MemoryRecipe`.
+        loss: A `RecallLoss`, which weighs the steps of a sequence.
+        batch_size: Positive integer.
+        steps: Positive integer, steps of an epoch.
         seed: Integer >= 0.
 
     Example:
     ```python
     import keras_seqattn as ks
     from keras_seqattn.memory import FreshBatches
-    from keras_seqattn.memory import MemoryRecipe
+    from keras_seqattn.memory import RecallLoss
 
-    recipe = MemoryRecipe("crossentropy", steps=4, steps_per_epoch=2)
-    batches = FreshBatches(ks.tasks.additive_task(), recipe, seed=0)
+    loss = RecallLoss("crossentropy")
+    batches = FreshBatches(ks.tasks.additive_task(), loss, 64, steps=2, seed=0)
     model = ks.models.build_memory_network("additive")
-    model.compile(recipe.optimizer(), recipe.keras_loss())
-    model.fit(batches, epochs=recipe.epochs, verbose=0)
+    model.compile("adam", loss.keras_loss())
+    model.fit(batches, epochs=2, verbose=0)
     ```
     """
 
-    def __init__(self, task: Task, recipe: MemoryRecipe, seed: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        loss: RecallLoss,
+        batch_size: int,
+        steps: int,
+        seed: int,
+    ) -> None:
         super().__init__()
         self.task = task
-        self.recipe = recipe
+        self.loss = loss
+        self.batch_size = check_positive_integer("batch_size", batch_size)
+        self.steps = check_positive_integer("steps", steps)
         self.seed = seed
         self._epoch = 0
 
     def __len__(self) -> int:
-        return self.recipe.epoch_steps
+        return self.steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         seed = (self.seed, _TRAINING, self._epoch, index)
-        batch = self.task.sample(self.recipe.batch_size, seed)
-        return self.recipe.data(batch)
+        return self.loss.data(self.task.sample(self.batch_size, seed))
 
     def on_epoch_end(self) -> None:
         self._epoch += 1
+
+
+class HeldOut:
+    """Sequences that no training of a seed sees, and how they are answered.
+
+    Args:
+        task: `tasks.CueRecall` or `tasks.CueAssociation`.
+        loss: A `RecallLoss`.
+        seed: Integer >= 0.
+        sequences: Positive integer, how many.
+
+    Attributes:
+        batch: The `MemoryBatch`.
+        data: Inputs, targets and weights.
+    """
+
+    def __init__(
+        self, task: Task, loss: RecallLoss, seed: int, sequences: int = 500
+    ) -> None:
+        self.task = task
+        self.loss = loss
+        self.batch = task.sample(sequences, (seed, _HELD_OUT))
+        self.data = loss.data(self.batch)
+
+    def accuracy(self, outputs: np.ndarray) -> float:
+        """Return the share of right answers."""
+        return float(np.mean(self.task.correct(outputs, self.batch)))
+
+    def measure(self, outputs: np.ndarray) -> dict[str, float]:
+        """Return `val_loss` and `val_accuracy` of a network's outputs."""
+        _, y, weights = self.data
+        return {
+            "val_loss": float(self.loss.keras_loss()(y, outputs, weights)),
+            "val_accuracy": self.accuracy(outputs),
+        }
 
 
 class MemoryTrainer:
@@ -70,22 +118,27 @@ class MemoryTrainer:
         build: Function without arguments to an uncompiled model, such as
             `models.build_memory_network` makes.
         task: `tasks.CueRecall` or `tasks.CueAssociation`.
-        recipe: A `MemoryRecipe`.
+        recipe: A `Recipe`.
+        loss: A `RecallLoss`.
+        steps_per_epoch: Positive integer, steps between two looks at the
+            held-out sequences.
         held_out: Number of held-out sequences.
 
     Raises:
-        ValueError: A cross-entropy for a task with one output.
+        ValueError: A cross-entropy for a task with one output, or a recipe
+            with settings that mean nothing here.
 
     Example:
     ```python
     import keras_seqattn as ks
-    from keras_seqattn.memory import MemoryRecipe
     from keras_seqattn.memory import MemoryTrainer
+    from keras_seqattn.memory import Recipe
 
     trainer = MemoryTrainer(
         lambda: ks.models.build_memory_network("factorial", controller_units=8),
         ks.tasks.factorial_task(),
-        MemoryRecipe(steps=4, steps_per_epoch=2),
+        Recipe(epochs=2),
+        steps_per_epoch=2,
     )
     history = trainer.fit(seed=0, verbose=0)
     print(sorted(history))  # ['loss', 'val_accuracy', 'val_loss']
@@ -97,23 +150,35 @@ class MemoryTrainer:
         self,
         build: Callable[[], keras.Model],
         task: Task,
-        recipe: MemoryRecipe,
+        recipe: Recipe,
+        *,
+        loss: RecallLoss | None = None,
+        steps_per_epoch: int = STEPS_PER_EPOCH,
         held_out: int = 500,
     ) -> None:
-        if recipe.loss == "crossentropy" and task.outputs == 1:
+        loss = RecallLoss() if loss is None else loss
+        if loss.kind == "crossentropy" and task.outputs == 1:
             raise ValueError(
                 "The cross-entropy needs an output for each value, and the "
-                "task has one output: use `loss='mse'`. "
-                f"Received: loss='crossentropy', task={task}"
+                "task has one output: use `RecallLoss('mse')`. "
+                f"Received: loss={loss}, task={task}"
             )
+        recipe.check_unused(
+            "label_smoothing",
+            "class_weights",
+            "augmentation",
+            what="a memory network, whose sequences are made",
+        )
         self.task = task
         self.recipe = recipe
+        self.loss = loss
+        self.steps = check_positive_integer("steps_per_epoch", steps_per_epoch)
         self._held_out = held_out
         self._network = SeededModel(
-            build,
-            recipe.optimizer(),
-            recipe.keras_loss(),
-            recipe.data(task.sample(recipe.batch_size, 0)),
+            lambda: recipe.add_l2(build()),
+            recipe.make_optimizer(self.steps),
+            loss.keras_loss(),
+            loss.data(task.sample(recipe.batch_size, 0)),
         )
         self.model = self._network.model
 
@@ -131,18 +196,20 @@ class MemoryTrainer:
         Raises:
             ValueError: The training ended in NaN.
         """
-        held_out = self.task.sample(self._held_out, (seed, _HELD_OUT))
+        held_out = HeldOut(self.task, self.loss, seed, self._held_out)
+        recipe = self.recipe
         return self._network.fit(
             seed,
-            FreshBatches(self.task, self.recipe, seed),
-            epochs=self.recipe.epochs,
-            validation_data=self.recipe.data(held_out),
-            validation_batch_size=len(held_out),
+            FreshBatches(
+                self.task, self.loss, recipe.batch_size, self.steps, seed
+            ),
+            epochs=recipe.epochs,
+            validation_data=held_out.data,
+            validation_batch_size=self._held_out,
             callbacks=[
-                _RecallAccuracy(self.task, held_out),
-                keras.callbacks.EarlyStopping(
-                    patience=self.recipe.epochs, restore_best_weights=True
-                ),
+                *recipe.callbacks(),
+                _RecallAccuracy(held_out),
+                recipe.early_stopping(),
             ],
             title=f"{self.model.name}, seed {seed}",
             verbose=verbose,
@@ -171,14 +238,11 @@ class MemoryTrainer:
 class _RecallAccuracy(keras.callbacks.Callback):
     """The share of right answers, as `val_accuracy`."""
 
-    def __init__(self, task: Task, batch: MemoryBatch) -> None:
+    def __init__(self, held_out: HeldOut) -> None:
         super().__init__()
-        self.task = task
-        self.batch = batch
+        self.held_out = held_out
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        outputs = self.model.predict(
-            self.batch.x, batch_size=len(self.batch), verbose=0
-        )
-        correct = self.task.correct(outputs, self.batch)
-        logs["val_accuracy"] = float(np.mean(correct))
+        batch = self.held_out.batch
+        outputs = self.model.predict(batch.x, batch_size=len(batch), verbose=0)
+        logs["val_accuracy"] = self.held_out.accuracy(outputs)

@@ -18,8 +18,12 @@ from keras_seqattn import activity
 from keras_seqattn.activity import ActivityWindows
 from keras_seqattn.activity import Recipe
 from keras_seqattn.activity import Score
+from keras_seqattn.activity.augmentation import make_augmentation
 from keras_seqattn.activity.training import ActivityTrainer
+from keras_seqattn.activity.training import TrainingPart
+from keras_seqattn.activity.training import classification_loss
 from keras_seqattn.windows.activity_windows import cut_recordings
+from tests.backend import to_numpy
 
 CLASSES = ("A", "B", "C")
 CHANNELS = ("x", "y")
@@ -38,8 +42,12 @@ WINDOWS = ActivityWindows(
     channels=CHANNELS,
     rate=20,
 )
-RECIPE = Recipe(epochs=3, batch_size=16, learning_rate=0.02)
-STOPPED = Recipe(epochs=12, batch_size=16, learning_rate=0.05)
+RECIPE = dataclasses.replace(
+    activity.RECIPE, epochs=3, batch_size=16, learning_rate=0.02
+)
+STOPPED = dataclasses.replace(
+    activity.RECIPE, epochs=12, batch_size=16, learning_rate=0.05, patience=2
+)
 
 
 def build(timesteps, channels, classes, cell="dense"):
@@ -71,7 +79,7 @@ def report():
 
 @pytest.fixture(scope="module")
 def stopped():
-    return compare(recipe=STOPPED, seeds=(0,), patience=2)
+    return compare(recipe=STOPPED, seeds=(0,))
 
 
 # Windows and folds.
@@ -496,13 +504,9 @@ def test_without_scikit_learn(monkeypatch):
 
 def test_a_training_depends_on_its_seed_alone():
     """Not on other seeds, other folds, or the trainings before."""
-    recipe = Recipe(
-        epochs=3,
-        batch_size=16,
-        learning_rate=0.02,
-        weight_decay=0.01,
-        ema_momentum=0.9,
-        augment=add_noise,
+    activity.register_augmentation("noise", lambda: add_noise)
+    recipe = dataclasses.replace(
+        RECIPE, weight_decay=0.01, average=0.9, augmentation={"name": "noise"}
     )
     both = compare(recipe=recipe, seeds=(0, 1)).results["dense"]
     (alone,) = compare(recipe=recipe, seeds=(1,)).results["dense"]
@@ -526,7 +530,7 @@ def test_held_out_subjects_choose_nothing(stopped):
     x = WINDOWS.x.copy()
     x[scored] = 50 * np.random.default_rng(9).normal(size=x[scored].shape)
     changed = ActivityWindows(**{**vars(WINDOWS), "x": x})
-    after = compare(changed, recipe=STOPPED, seeds=(0,), patience=2)
+    after = compare(changed, recipe=STOPPED, seeds=(0,))
     one, other = stopped.results["dense"][0][0], after.results["dense"][0][0]
     assert one.best_epoch == other.best_epoch
     for name in ("loss", "val_loss", "val_accuracy"):
@@ -565,18 +569,21 @@ def test_who_trains_who_is_watched_who_is_scored(monkeypatch, patience):
 
     class Trainer:
         def __init__(self, *arguments, smallest, verbose):
-            self.seeded = self.model = self
             self.smallest = smallest
+
+        def build(self):
+            return self
 
         def count_params(self):
             return self.smallest
 
-    def fold_result(trainer, seed, part, patience, title):
+    def fold_result(trainer, seed, part, title):
         seen.append(part)
 
     monkeypatch.setattr(activity.compare, "ActivityTrainer", Trainer)
     monkeypatch.setattr(activity.compare, "_fold_result", fold_result)
-    found = compare(seeds=(0,), patience=patience)
+    recipe = dataclasses.replace(RECIPE, patience=patience)
+    found = compare(seeds=(0,), recipe=recipe)
     people = [
         tuple(set(WINDOWS.subject[index]) for index in part) for part in seen
     ]
@@ -607,14 +614,18 @@ def test_without_patience_the_curve_is_of_the_scored_subjects(report):
 def test_averaged_weights_are_the_ones_scored(report):
     """With momentum 0 they are the weights themselves."""
 
-    def losses(momentum):
-        recipe = dataclasses.replace(RECIPE, ema_momentum=momentum)
+    def history(momentum):
+        recipe = dataclasses.replace(RECIPE, average=momentum)
         found = compare(recipe=recipe, seeds=(0,))
-        return found.results["dense"][0][0].history["val_loss"]
+        return found.results["dense"][0][0].history
 
-    plain = report.results["dense"][0][0].history["val_loss"]
-    assert losses(0.0) == pytest.approx(plain, rel=1e-4)
-    assert losses(0.98)[-1] > plain[-1] + 0.02
+    plain = report.results["dense"][0][0].history
+    none, long = history(0.0), history(0.98)
+    assert none["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-4)
+    # They are scored, and the training does not see them.
+    assert long["loss"] == pytest.approx(plain["loss"], rel=1e-4)
+    difference = np.subtract(long["val_loss"], plain["val_loss"])
+    assert np.abs(difference).max() > 0.005
 
 
 def test_augment_gets_raw_windows_of_the_training_subjects():
@@ -624,7 +635,8 @@ def test_augment_gets_raw_windows_of_the_training_subjects():
         seen.append((x.copy(), y.copy()))
         return x, y
 
-    recipe = Recipe(epochs=2, batch_size=16, augment=augment)
+    activity.register_augmentation("seen", lambda: augment)
+    recipe = Recipe(epochs=2, batch_size=16, augmentation={"name": "seen"})
     trainer = ActivityTrainer(WINDOWS, build, recipe, 100, 0)
     part = np.arange(100)
     trainer.train(0, part)
@@ -638,7 +650,7 @@ def test_augment_gets_raw_windows_of_the_training_subjects():
     for order in epochs:
         assert len(set(order)) == 96 and order.max() < 100
     assert (epochs[0] != epochs[1]).mean() > 0.9
-    assert recipe.to_dict()["augment"] == "augment"
+    assert recipe.to_dict()["augmentation"] == {"name": "seen"}
 
 
 def test_the_final_model_takes_raw_windows(tmp_path):
@@ -674,10 +686,12 @@ def test_training_that_explodes():
     def infinite(x, y, rng):
         return x, y * np.nan
 
+    activity.register_augmentation("infinite", lambda: infinite)
+    recipe = Recipe(epochs=2, augmentation={"name": "infinite"})
     with pytest.raises(
         ValueError, match="training of 'dense, seed 0, fold 1 of 3' ended in N"
     ):
-        compare(recipe=Recipe(epochs=2, augment=infinite), seeds=(0,))
+        compare(recipe=recipe, seeds=(0,))
 
 
 # The report.
@@ -725,8 +739,23 @@ def test_the_table_and_the_dictionary_hold_the_numbers(report):
         ({"seeds": ()}, "`seeds` must hold at least one"),
         ({"cells": ()}, "`cells` must name at least one"),
         ({"cells": ("dense", "dense")}, "and none twice"),
-        ({"patience": 0}, "`patience` must be a positive integer"),
-        ({"patience": 2, "folds": 2}, "there must be three folds or more"),
+        ({"recipe": STOPPED, "folds": 2}, "there must be three folds or more"),
+        (
+            {"recipe": Recipe(augmentation={"name": "blur"})},
+            r"`augmentation` must be one of \('rotate_and_scale'.*'blur'",
+        ),
+        (
+            {
+                "recipe": Recipe(
+                    augmentation={"name": "rotate_and_scale", "angle": 3}
+                )
+            },
+            "`augmentation` must have the settings of 'rotate_and_scale'.*3",
+        ),
+        (
+            {"recipe": Recipe(class_weights=[1, 2])},
+            "`class_weights` must be a number for each of the 3 classes",
+        ),
         ({"folds": 7}, r"`folds` must be in 2 .. 6"),
     ],
 )
@@ -735,20 +764,70 @@ def test_bad_arguments(arguments, message):
         compare(**arguments)
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"epochs": 0}, "`epochs` must be a positive integer"),
-        ({"batch_size": 0}, "`batch_size` must be a positive integer"),
-        ({"learning_rate": 0}, "`learning_rate` must be a finite number"),
-        ({"weight_decay": -1}, "`weight_decay` must be a number in"),
-        ({"label_smoothing": 1}, "`label_smoothing` must be a number in"),
-        ({"ema_momentum": 1}, "`ema_momentum` must be a number in"),
-    ],
-)
-def test_bad_recipe(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Recipe(**arguments)
+def test_shipped_augmentations_keep_their_names():
+    with pytest.raises(ValueError, match=r"another than \['rotate_and_scale'"):
+        activity.register_augmentation("rotate_and_scale", add_noise)
+    made = make_augmentation(
+        {"name": "rotate_and_scale", "degrees": 30, "scale": 0.2}
+    )
+    assert repr(made) == "RotateAndScale(degrees=30.0, scale=0.2)"
+    with pytest.raises(ValueError, match="`degrees` must be a finite number"):
+        make_augmentation({"name": "rotate_and_scale", "degrees": 0})
+
+
+def test_class_weights_weigh_the_classes():
+    """Classes that count for nothing teach nothing."""
+
+    def fit(**changes):
+        recipe = dataclasses.replace(RECIPE, epochs=4, **changes)
+        trainer = ActivityTrainer(WINDOWS, build, recipe, 120, 0)
+        trained = trainer.train(0, np.arange(120), np.arange(120, 180))
+        trained.model.set_weights(trained.weights["final"])
+        x = trained.part.inputs()
+        return trained.model.predict(x, verbose=0)
+
+    same, other = fit(class_weights=[1, 1, 1]), fit()
+    np.testing.assert_allclose(same, other, rtol=1e-4, atol=1e-5)
+    # Here all classes are alike.
+    balanced = fit(class_weights="balanced")
+    np.testing.assert_allclose(balanced, other, rtol=1e-4, atol=1e-5)
+    one = fit(class_weights=[0.0, 3.0, 0.0])
+    assert one[:, 1].min() > same[:, 1].min() + 0.2
+    assert (one.argmax(axis=1) == 1).mean() > 0.9
+    # What Keras makes of them.
+    part = TrainingPart(WINDOWS, np.arange(30))
+    batches = part.batches(Recipe(class_weights=[0, 2, 1]), 0)
+    assert batches["class_weight"] == {0: 0.0, 1: 2.0, 2: 1.0}
+    model = build(6, 2, 3)
+    model.compile("sgd", classification_loss(Recipe()))
+    x, y = batches["x"][0]
+    weights = y @ np.array([0.0, 2.0, 1.0])
+    found = model.evaluate(x, y, sample_weight=weights, verbose=0)
+    expected = -np.log((model.predict(x, verbose=0) * y).sum(1)) * weights
+    assert found == pytest.approx(expected.mean(), rel=1e-4)
+
+
+def test_a_schedule_of_steps_is_one_of_each_fold():
+    """Folds have unequal numbers of steps: both end at the floor."""
+    recipe = Recipe(epochs=2, batch_size=16, floor=0.1)
+    trainer = ActivityTrainer(WINDOWS, build, recipe, 40, 0)
+    ends = []
+    for count in (40, 130):
+        optimizer = trainer.train(0, np.arange(count)).model.optimizer
+        assert int(to_numpy(optimizer.iterations)) == 2 * (count // 16)
+        ends.append(float(to_numpy(optimizer.learning_rate)))
+    np.testing.assert_allclose(ends, 3e-4, rtol=1e-5)
+    one = ActivityTrainer(WINDOWS, build, RECIPE, 40, 0)
+    models = {id(one.train(0, np.arange(n)).model) for n in (40, 130)}
+    assert len(models) == 1
+
+
+def test_a_deployed_classifier_holds_no_optimizer():
+    recipe = dataclasses.replace(RECIPE, average=0.9)
+    model = activity.train_final(
+        WINDOWS, build, recipe, cell="dense", verbose=0
+    )
+    assert not any(getattr(layer, "compiled", False) for layer in model.layers)
 
 
 def test_rotation_turns_all_triads_of_a_window_alike():

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import keras
@@ -7,8 +8,8 @@ import pytest
 import keras_seqattn as ks
 from keras_seqattn import decoding
 from keras_seqattn._keras_internals import find_layers
-from keras_seqattn._training.weight_averages import average_callbacks
 from keras_seqattn.decoding import DecodingData
+from keras_seqattn.decoding import Recipe
 from keras_seqattn.decoding import Score
 from keras_seqattn.decoding import decode_recording
 from keras_seqattn.decoding.training import DecoderTrainer
@@ -19,6 +20,10 @@ from tests.backend import to_numpy
 TIMESTEPS = 4
 RECORDING = ks.tasks.simulated_reaching(
     bins=1500, units=12, kernel_length=2, mean_rate=40.0, segment_bins=200
+)
+
+RECIPE = dataclasses.replace(
+    decoding.RECIPE, epochs=6, batch_size=64, learning_rate=0.02
 )
 
 
@@ -32,9 +37,7 @@ def search(recording=RECORDING, **arguments):
             "build": functools.partial(
                 ks.models.build_neural_decoder, units=16, head_units=16
             ),
-            "epochs": 6,
-            "batch_size": 64,
-            "learning_rate": 0.02,
+            "recipe": RECIPE,
             "verbose": 0,
             **arguments,
         },
@@ -237,13 +240,14 @@ def test_a_window_that_cannot_shrink_and_the_originals_rule():
         found = search(
             timesteps=1,
             seeds=(1,),
-            epochs=1,
+            recipe=dataclasses.replace(RECIPE, epochs=1),
             selection_part="test",
             rule="original",
         )
     assert set(found.cells) == {("last", 1), ("attention", 1)}
     assert found.table().count("| ridge |") == 1
     settings = found.to_dict()["settings"]
+    assert settings["epochs"] == 1 and settings["average"] == "epoch"
     assert (settings["selection_part"], settings["rule"]) == (
         "test",
         "original",
@@ -277,9 +281,12 @@ def test_a_seed_does_not_depend_on_the_others():
     data = DecodingData(RECORDING, 2)
 
     def losses(*seeds):
-        return DecoderTrainer(data, build, seeds, 3, 64, 0.02, 0.9, 3, 0).train(
-            "last", 2
-        ).losses  # fmt: skip
+        recipe = dataclasses.replace(RECIPE, epochs=3, average=0.9, patience=3)
+        return (
+            DecoderTrainer(data, build, seeds, recipe, 0)
+            .train("last", 2)
+            .losses
+        )
 
     one, other = losses(0, 1)
     again, *_ = losses(1)
@@ -290,19 +297,21 @@ def test_a_seed_does_not_depend_on_the_others():
 class Averages(keras.callbacks.Callback):
     """The average of the weights by hand, at the end of each epoch."""
 
-    def __init__(self, momentum):
+    def __init__(self, highest):
         super().__init__()
-        self.momentum = momentum
+        self.highest = highest
 
     def on_train_begin(self, logs=None):
-        self.mean, self.found = None, []
+        self.mean, self.found, self.step = None, [], 0
 
     def on_train_batch_end(self, batch, logs=None):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         now = self.model.get_weights()
+        momentum = min(self.highest, (1 + self.step) / (10 + self.step))
+        self.step += 1
         self.mean = [
-            self.momentum * mean + (1 - self.momentum) * weight
+            momentum * mean + (1 - momentum) * weight
             for mean, weight in zip(self.mean or now, now, strict=True)
         ]
 
@@ -310,22 +319,23 @@ class Averages(keras.callbacks.Callback):
         self.found.append((logs["val_loss"], self.mean))
 
 
-@pytest.mark.parametrize("epochs, momentum", [(2, 0.9), (12, "epoch")])
-def test_the_averages_are_scored_and_kept(epochs, momentum, monkeypatch):
+@pytest.mark.parametrize("epochs, average", [(2, 0.9), (12, "epoch")])
+def test_the_averages_are_scored_and_kept(epochs, average, monkeypatch):
     """At the end of all epochs, and where patience ends them."""
     data = DecodingData(RECORDING, 2)
     steps = -(-len(data.ends["train"]) // 64)
-    averages = Averages(0.9 if momentum == 0.9 else 1 - 1 / steps)
+    averages = Averages(0.9 if average == 0.9 else 1 - 1 / steps)
+    callbacks = Recipe.callbacks
     monkeypatch.setattr(
-        "keras_seqattn.decoding.training.average_callbacks",
-        lambda momentum: [averages, *average_callbacks(momentum)],
+        Recipe, "callbacks", lambda recipe: [averages, *callbacks(recipe)]
     )
     build = functools.partial(
         ks.models.build_neural_decoder, units=5, head_units=4
     )
-    trained = DecoderTrainer(
-        data, build, (1,), epochs, 64, 0.3, momentum, 1, 0
-    ).train("last", 2)
+    recipe = dataclasses.replace(
+        RECIPE, epochs=epochs, learning_rate=0.3, average=average, patience=1
+    )
+    trained = DecoderTrainer(data, build, (1,), recipe, 0).train("last", 2)
     losses, means = zip(*averages.found, strict=True)
     assert (len(losses) == epochs) == (epochs == 2)
     best = int(np.argmin(losses))
@@ -343,7 +353,10 @@ def test_training_that_explodes():
     with pytest.raises(
         ValueError, match=r"ended in NaN\. Use a smaller `learn"
     ):
-        search(learning_rate=float("nan"), seeds=(0,), epochs=2)
+        search(
+            recipe=Recipe(epochs=2, learning_rate=1e30, clipnorm=None),
+            seeds=(0,),
+        )
 
 
 @pytest.mark.parametrize(
@@ -358,10 +371,12 @@ def test_training_that_explodes():
         ({"selection_part": "all"}, "`selection_part` must be one of"),
         ({"seeds": ()}, "`seeds` must hold at least one"),
         ({"seeds": (1, 1)}, "none twice"),
-        ({"epochs": 0}, "`epochs` must be a positive integer"),
-        ({"batch_size": 0}, "`batch_size` must be a positive integer"),
-        ({"ema_momentum": 1.0}, r"`ema_momentum` must be .*\[0, 1\)"),
-        ({"ema_momentum": "step"}, "`ema_momentum` must be a number, 'epoch'"),
+        (
+            {"recipe": Recipe(label_smoothing=0.1)},
+            "`label_smoothing` of a recipe means nothing to a decoder of mov",
+        ),
+        ({"recipe": Recipe(class_weights="balanced")}, "must be None. Rec"),
+        ({"recipe": Recipe(augmentation={"name": "a"})}, "`augmentation` of"),
         ({"rule": "none"}, "`rule` must be one of"),
     ],
 )

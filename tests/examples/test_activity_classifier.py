@@ -56,6 +56,16 @@ def test_ucihar_in_its_archive_and_its_folder(tmp_path, monkeypatch, capsys):
     image = (output / "activity_classifier.png").read_bytes()
     assert image[:4] == b"\x89PNG" and len(image) > 20_000
     report = json.loads((output / "report.json").read_text())
+    recipe = {
+        name: report["settings"][name]
+        for name in ("epochs", "batch_size", "patience", "augmentation")
+    }
+    assert recipe == {
+        "epochs": 2,
+        "batch_size": 8,
+        "patience": 1,
+        "augmentation": {"name": "rotate_and_scale"},
+    }
     assert set(report["results"]) == {"larnn", "lstm"}
     assert np.sum(report["results"]["lstm"][0]["final"]["confusion"]) == 36
     # The score that was printed is the one of the file, on the test part.

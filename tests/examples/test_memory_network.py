@@ -10,7 +10,10 @@ import numpy as np
 import keras_seqattn as ks
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/memory_network.py"
-QUICK = ["--seeds", "0", "--steps", "2", "--batch-size", "4"]
+QUICK = [
+    *("--seeds", "0", "--batch-size", "4"),
+    *("--epochs", "1", "--steps-per-epoch", "2"),
+]
 
 
 def check(output, chance, features):

@@ -39,6 +39,10 @@ def test_a_recording(tmp_path, kind):
         source = ("--data", tmp_path / "session.mat", "--area", "M1")
         source += ("--effector", "finger")
         matlab_sessions.session_of(tmp_path / "session.mat", recording)
+    if kind == "own npz":
+        found = ks.decoding.Recipe(epochs=9, optimizer="nadam", warmup=0.1)
+        found.save(tmp_path / "recipe.json")
+        source += ("--recipe", tmp_path / "recipe.json")
     done = run(
         *source,
         *("--timesteps", 4, "--seeds", 0, 1, "--units", 6, "--epochs", 2),
@@ -57,6 +61,10 @@ def test_a_recording(tmp_path, kind):
     ]
     numbers = json.loads((output / "report.json").read_text())
     assert len(numbers["validation_r2"]["4"]) == 2
+    settings = numbers["settings"]
+    expected = ("adam", 256) if kind == "published session" else ("nadam", 64)
+    assert (settings["optimizer"], settings["batch_size"]) == expected
+    assert settings["epochs"] == 2
     best = numbers["recommended_timesteps"]
     decoder = keras.saving.load_model(output / "decoder.keras")
     assert decoder.input_shape == (None, best, 8)

@@ -5,28 +5,32 @@ import numpy as np
 import pytest
 
 import keras_seqattn as ks
+from keras_seqattn.memory import LOSSES
 from keras_seqattn.memory import RECIPES
 from keras_seqattn.memory import FreshBatches
-from keras_seqattn.memory import MemoryRecipe
 from keras_seqattn.memory import MemoryTrainer
+from keras_seqattn.memory import RecallLoss
+from keras_seqattn.memory import Recipe
 from keras_seqattn.memory import train_memory_network
 from tests.backend import to_numpy
 
 TASK = ks.tasks.factorial_task(delay_range=(2, 6))
-RECIPE = MemoryRecipe(steps=40, steps_per_epoch=10)
+RECIPE = Recipe(epochs=4, learning_rate=1e-2, floor=0.05)
+STEPS = 10
+MSE = RecallLoss()
 
 
 def build():
     return ks.models.build_memory_network("factorial", controller_units=16)
 
 
-# --- The recipe
+# --- The loss
 
 
 def test_weights_of_the_squared_error():
     batch = TASK.sample(5, 0)
-    recipe = MemoryRecipe(response_share=0.6, cue_share=0.25)
-    x, y, weights = recipe.data(batch)
+    loss = RecallLoss(response_share=0.6, cue_share=0.25)
+    x, y, weights = loss.data(batch)
     assert x is batch.x and y is batch.y
     assert weights.shape == x.shape[:2] and weights.dtype == np.float32
     np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
@@ -40,20 +44,20 @@ def test_weights_of_the_squared_error():
 def test_the_loss_is_what_keras_computes():
     """Of a perfect and of a wrong answer, by hand."""
     batch = ks.tasks.additive_task().sample(6, 0)
-    recipe = MemoryRecipe("crossentropy")
-    _, target, weights = recipe.data(batch)
+    loss = RecallLoss("crossentropy")
+    _, target, weights = loss.data(batch)
     assert np.all((weights > 0) == batch.response)
     np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
     logits = np.random.default_rng(0).normal(size=target.shape)
-    found = recipe.keras_loss()(target, logits, sample_weight=weights)
+    found = loss.keras_loss()(target, logits, sample_weight=weights)
     at_response = logits[batch.response]
     log_share = at_response - np.log(np.exp(at_response).sum(-1, keepdims=True))
     expected = -log_share[np.arange(6), batch.answer[:, 0]].mean()
     np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-5)
 
-    recipe = MemoryRecipe()
-    _, target, weights = recipe.data(batch)
-    found = recipe.keras_loss()(target, logits, sample_weight=weights)
+    loss = RecallLoss()
+    _, target, weights = loss.data(batch)
+    found = loss.keras_loss()(target, logits, sample_weight=weights)
     squares = ((target - logits) ** 2).mean(-1)
     steps = (
         squares[batch.response].mean() * 0.5
@@ -63,25 +67,15 @@ def test_the_loss_is_what_keras_computes():
     np.testing.assert_allclose(to_numpy(found), steps, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "steps, epochs, epoch_steps", [(2, 1, 2), (120, 3, 40), (101, 3, 34)]
-)
-def test_steps_and_epochs(steps, epochs, epoch_steps):
-    recipe = MemoryRecipe(steps=steps, steps_per_epoch=50)
-    assert (recipe.epochs, recipe.epoch_steps) == (epochs, epoch_steps)
-    assert len(FreshBatches(TASK, recipe, 0)) == epoch_steps
-    last = recipe.optimizer()._learning_rate(epochs * epoch_steps)
-    np.testing.assert_allclose(float(last), 0.0005, rtol=1e-5)
-
-
 def test_one_output_has_no_cross_entropy():
     task = ks.tasks.CueRecall()
-    with pytest.raises(ValueError, match="use `loss='mse'`"):
-        MemoryTrainer(build, task, MemoryRecipe("crossentropy"))
+    with pytest.raises(ValueError, match=r"use `RecallLoss\('mse'\)`"):
+        MemoryTrainer(build, task, RECIPE, loss=RecallLoss("crossentropy"))
 
 
 def test_the_optimizer():
-    optimizer = RECIPE.optimizer()
+    trainer = MemoryTrainer(build, TASK, RECIPE, steps_per_epoch=STEPS)
+    optimizer = trainer.model.optimizer
     assert optimizer.clipnorm == 1
     rates = [float(optimizer._learning_rate(step)) for step in (0, 20, 40, 99)]
     np.testing.assert_allclose(
@@ -92,16 +86,29 @@ def test_the_optimizer():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"loss": "mae"}, "`loss` must be one of"),
-        ({"steps": 0}, "`steps` must be a positive integer"),
-        ({"learning_rate": 0}, "`learning_rate` must be a finite number above"),
+        ({"kind": "mae"}, "`kind` must be one of"),
         ({"response_share": 1}, "`response_share` must be a number"),
         ({"response_share": 0.6, "cue_share": 0.4}, "add up to less than 1"),
     ],
 )
-def test_bad_recipes(arguments, message):
+def test_bad_losses(arguments, message):
     with pytest.raises(ValueError, match=message):
-        MemoryRecipe(**arguments)
+        RecallLoss(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"steps_per_epoch": 0}, "`steps_per_epoch` must be a positive int"),
+        (
+            {"recipe": Recipe(label_smoothing=0.1)},
+            "`label_smoothing` of a recipe means nothing to a memory network",
+        ),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MemoryTrainer(build, TASK, **{"recipe": RECIPE, **arguments})
 
 
 def test_there_is_a_recipe_for_each_preset():
@@ -114,22 +121,24 @@ def test_there_is_a_recipe_for_each_preset():
         ks.models.build_memory_network("nothing")
     assert all(repr(preset) in str(error.value) for preset in RECIPES)
     assert str(error.value).count("'") == 2 * len(RECIPES) + 2
+    assert list(LOSSES) == list(RECIPES)
 
 
 # --- Fresh batches
 
 
 def test_no_batch_comes_twice_and_a_seed_repeats_them():
-    batches = FreshBatches(TASK, RECIPE, seed=3)
+    batches = FreshBatches(TASK, MSE, 64, STEPS, seed=3)
     assert len(batches) == 10
     seen = []
     for _ in range(2):
         seen += [batches[index][0] for index in range(len(batches))]
         batches.on_epoch_end()
     assert len({x.tobytes() for x in seen}) == 20
-    twin = FreshBatches(TASK, RECIPE, seed=3)
+    twin = FreshBatches(TASK, MSE, 64, STEPS, seed=3)
     np.testing.assert_array_equal(twin[4][0], seen[4])
-    assert not np.array_equal(FreshBatches(TASK, RECIPE, 4)[4][0], seen[4])
+    other = FreshBatches(TASK, MSE, 64, STEPS, seed=4)
+    assert not np.array_equal(other[4][0], seen[4])
 
 
 def test_fit_draws_each_batch_once_a_step():
@@ -141,10 +150,9 @@ def test_fit_draws_each_batch_once_a_step():
             drawn.append((self._epoch, index))
             return super().__getitem__(index)
 
-    recipe = MemoryRecipe(steps=6, steps_per_epoch=3, batch_size=4)
     model = ks.models.build_memory_network("factorial", controller_units=2)
-    model.compile(recipe.optimizer(), recipe.keras_loss())
-    model.fit(Watched(TASK, recipe, 0), epochs=2, verbose=0)
+    model.compile(RECIPE.make_optimizer(3), MSE.keras_loss())
+    model.fit(Watched(TASK, MSE, 4, 3, 0), epochs=2, verbose=0)
     # Keras looks at a batch first, for the shapes, and ends an epoch there.
     trained = [draw for draw in drawn if draw[0] > 0]
     assert len(trained) == 6
@@ -157,7 +165,13 @@ def test_fit_draws_each_batch_once_a_step():
 @pytest.fixture(scope="module")
 def report():
     return train_memory_network(
-        build, TASK, RECIPE, seeds=(0, 1), test_sequences=600, verbose=0
+        build,
+        TASK,
+        RECIPE,
+        steps_per_epoch=STEPS,
+        seeds=(0, 1),
+        test_sequences=600,
+        verbose=0,
     )
 
 
@@ -212,11 +226,16 @@ def test_the_table_has_every_level_beside_the_network(report):
     numbers = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert numbers["scores"][1]["accuracy"] == report.scores[1].accuracy
     assert numbers["no_binding"] == 0.5625
+    assert Recipe.from_dict(numbers["recipe"]) == RECIPE
+    assert RecallLoss(**numbers["loss"]) == MSE
+    assert numbers["steps_per_epoch"] == STEPS
 
 
 def test_the_network_keeps_the_weights_that_answered_best():
     """A spike of the loss at the end costs nothing."""
-    trainer = MemoryTrainer(build, TASK, RECIPE, held_out=200)
+    trainer = MemoryTrainer(
+        build, TASK, RECIPE, steps_per_epoch=STEPS, held_out=200
+    )
 
     class Spike(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -259,7 +278,9 @@ def test_logits_have_no_squared_error_in_the_table():
     report = train_memory_network(
         lambda: ks.models.build_memory_network("additive", controller_units=2),
         ks.tasks.additive_task(),
-        MemoryRecipe("crossentropy", steps=2, steps_per_epoch=2, batch_size=8),
+        Recipe(epochs=1, batch_size=8),
+        loss=RecallLoss("crossentropy"),
+        steps_per_epoch=2,
         seeds=(5,),
         test_sequences=1,
         verbose=0,

@@ -6,11 +6,11 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.windows.batches import WindowBatches
 from tests.tuning.quick_hypermodel import QuickHyperModel
 from tuning.hypermodel import Configuration
 from tuning.hypermodel import Space
-from tuning.training import Training
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(24, 3)).astype("float32")
@@ -20,7 +20,7 @@ Y = X @ RANDOM.normal(size=(3, 2)).astype("float32")
 def rates(hp):
     return Configuration(
         model={"units": hp.Choice("units", [2, 3])},
-        training=Training(
+        training=Recipe(
             epochs=2,
             batch_size=8,
             learning_rate=hp.Float("rate", 1e-3, 1e-1, sampling="log"),
@@ -33,7 +33,7 @@ def faults(hp):
     fault = hp.Choice("fault", ["none", "raise", "memory", "nan", "hopeless"])
     return Configuration(
         model={"fault": fault},
-        training=Training(
+        training=Recipe(
             epochs=6,
             batch_size=8,
             learning_rate={"nan": 1e30, "hopeless": 1e-9}.get(fault, 0.01),
@@ -47,14 +47,14 @@ def only_faults(hp):
     hp.Int("number", 0, 9)
     return Configuration(
         model={"fault": "late"},
-        training=Training(epochs=1, batch_size=8, learning_rate=0.1),
+        training=Recipe(epochs=1, batch_size=8, learning_rate=0.1),
     )
 
 
 def defaults(hp):
     return Configuration(
         model={},
-        training=Training(epochs=2, batch_size=8, learning_rate=0.01),
+        training=Recipe(epochs=2, batch_size=8, learning_rate=0.01),
     )
 
 
@@ -79,9 +79,10 @@ class SmallHyperModel(QuickHyperModel):
         return keras.Model(inputs, keras.layers.Dense(2)(hidden))
 
     def batches(self, configuration, seed):
-        return WindowBatches(
+        batches = WindowBatches(
             X[:16], Y[:16], 8, shuffle=True, seed=seed, drop_remainder=True
         )
+        return {"x": batches, "shuffle": False}
 
     def validation(self, configuration):
         if configuration.model.get("fault") == "late":

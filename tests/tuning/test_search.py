@@ -10,6 +10,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from keras_seqattn._training.recipe import Recipe
 from tests.tuning import small_stem
 from tuning import directory
 from tuning import search as search_module
@@ -102,6 +103,22 @@ def test_the_best_model_is_kept(done, folder):
         min(x["metrics"]["val_mse"] for x in outcome["executions"]), rel=1e-5
     )
     assert outcome["parameters"] == model.count_params()
+
+
+def test_the_best_recipe_is_kept(done, folder):
+    for rank, trial in enumerate(ranked(done.oracle)):
+        values = trial.hyperparameters.values
+        recipe = Recipe(
+            epochs=2,
+            batch_size=8,
+            learning_rate=values["rate"],
+            optimizer=values["optimizer"],
+        )
+        model = {"model": {"units": values["units"]}, "others": {}}
+        trials = folder / f"trials/trial_{trial.trial_id}"
+        for place in (trials, folder) if rank == 0 else (trials,):
+            assert Recipe.load(place / "recipe.json") == recipe
+            assert json.loads((place / "model.json").read_text()) == model
 
 
 def test_a_trial_depends_on_its_settings_and_seeds_alone(done):

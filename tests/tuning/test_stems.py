@@ -1,14 +1,18 @@
 """Every stem's search, from its command line, on small data."""
 
 import csv
+import dataclasses
 
 import keras
 import keras_tuner
 import numpy as np
 import pytest
 
+from keras_seqattn import activity
 from keras_seqattn import decoding
 from keras_seqattn import learning_rules
+from keras_seqattn import memory
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.tasks import simulated_reaching
 from tuning import activity_classifier
 from tuning import burst_prop_network
@@ -67,6 +71,10 @@ def test_a_search_from_the_command_line(stem, data, tmp_path, capsys):
     assert [row["rank"] for row in rows] == ["1"], rows
     objective = stem_class(stem).objective
     score = float(rows[0][objective.name])
+    # What a workflow takes.
+    recipe = Recipe.load(tmp_path / "recipe.json")
+    assert recipe.epochs == 1
+    assert f"{recipe.batch_size}" == rows[0]["batch_size"]
     # Raw data in, and the score comes out again.
     hypermodel = stem_class(stem)("modern", data[stem])
     model = keras.saving.load_model(tmp_path / "best_model.keras")
@@ -119,6 +127,32 @@ def test_every_point_of_a_space_is_a_model(stem, space, data):
             outputs = np.random.default_rng(0).uniform(0.1, 0.9, size=shape)
             metrics = hypermodel.measure(outputs.astype("float32"))
             assert np.isfinite(metrics[hypermodel.objective.name])
+
+
+def test_the_defaults_are_the_workflows(data):
+    for stem, recipe in (
+        ("neural_decoder", decoding.RECIPE),
+        ("activity_classifier", activity.RECIPE),
+        ("memory_network", memory.RECIPES["factorial"]),
+    ):
+        hypermodel = stem_class(stem)(DEFAULTS_SPACE, data[stem])
+        found = hypermodel.configuration(keras_tuner.HyperParameters())
+        assert found.training is recipe
+        assert hypermodel.recipe(found) is recipe
+
+
+def test_channels_that_are_no_triads_do_not_turn(data):
+    hypermodel = activity_classifier.ActivityHyperModel(
+        data=data["activity_classifier"]
+    )
+    found = hypermodel.configuration(keras_tuner.HyperParameters())
+    assert hypermodel.recipe(found).augmentation["name"] == "rotate_and_scale"
+    windows = hypermodel.windows
+    hypermodel.windows = dataclasses.replace(
+        windows, x=windows.x[..., :2], channels=("x", "y")
+    )
+    assert hypermodel.recipe(found).augmentation is None
+    assert hypermodel.batches(found, 0)["x"][0][0].shape[1:] == (16, 2)
 
 
 def test_the_defaults_are_the_builders(data):
@@ -181,7 +215,7 @@ def test_no_subject_trains_and_validates(data):
         assert not set(subject[train]) & set(subject[own])
         found |= set(subject[own])
         hp = keras_tuner.HyperParameters()
-        x = hypermodel.batches(hypermodel.configuration(hp), 0).x
+        x = hypermodel.batches(hypermodel.configuration(hp), 0)["x"].x
         np.testing.assert_array_equal(x, hypermodel.windows.x[train])
     assert found == set(range(6))
 
@@ -238,7 +272,7 @@ def test_images_that_validate_are_training_images():
     images = learning_rules.load_digits()
     hypermodel = burst_prop_network.BurstPropHyperModel()
     hp = keras_tuner.HyperParameters()
-    trained = hypermodel.batches(hypermodel.configuration(hp), 0).x
+    trained = hypermodel.batches(hypermodel.configuration(hp), 0)["x"].x
     validating = hypermodel.validation(None)
     assert len(trained) + len(validating) == len(images.x_train)
     both = {row.tobytes() for row in np.concatenate([trained, validating])}
@@ -250,7 +284,7 @@ def test_sequences_that_validate_are_no_others():
     hp = keras_tuner.HyperParameters()
     configuration = hypermodel.configuration(hp)
     validating = hypermodel.validation(configuration)
-    batches = hypermodel.batches(configuration, 0)
+    batches = hypermodel.batches(configuration, 0)["x"]
     # As `memory.MemoryTrainer` draws its test.
     test = hypermodel.task.sample(500, (0, 2))
     for other in (batches[0][0], test.x):
@@ -264,5 +298,5 @@ def test_as_many_sequences_in_batches_of_any_size():
     for size in (16, 64):
         hp = keras_tuner.HyperParameters()
         hp.values = {"batch_size": size}
-        batches = hypermodel.batches(hypermodel.configuration(hp), 0)
+        batches = hypermodel.batches(hypermodel.configuration(hp), 0)["x"]
         assert len(batches) * len(batches[0][0]) == 3200

@@ -5,61 +5,11 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from keras_seqattn._training.recipe import Recipe
 from tests.tuning.small_stem import SmallHyperModel
 from tuning.hypermodel import Configuration
-from tuning.training import Training
 
-PLAIN = Training(epochs=4, batch_size=8, learning_rate=0.02)
-
-
-def rates(training, steps, at):
-    schedule = training.make_optimizer(steps)._learning_rate
-    return [float(schedule(step)) for step in at]
-
-
-def test_schedules():
-    at = (0, 10, 20, 30, 40)
-    half = 0.02 * (1 + np.cos(np.pi / 4)) / 2
-    np.testing.assert_allclose(
-        rates(PLAIN, 10, at), [0.02, half, 0.01, 0.02 - half, 0], atol=1e-8
-    )
-    ending = dataclasses.replace(PLAIN, floor=0.05)
-    np.testing.assert_allclose(rates(ending, 10, (40,)), [0.001], rtol=1e-5)
-    constant = dataclasses.replace(PLAIN, schedule="constant")
-    np.testing.assert_allclose(rates(constant, 10, at), 0.02, rtol=1e-6)
-    stairs = dataclasses.replace(PLAIN, schedule="staircase", stair_epochs=2)
-    np.testing.assert_allclose(
-        rates(stairs, 10, (0, 19, 20, 39, 40)),
-        [0.02, 0.02, 0.015, 0.015, 0.01125],
-        rtol=1e-6,
-    )
-    warm = dataclasses.replace(PLAIN, warmup=0.25)
-    np.testing.assert_allclose(
-        rates(warm, 10, (0, 5, 10, 25, 40)),
-        [0, 0.01, 0.02, 0.01, 0],
-        atol=1e-8,
-    )
-
-
-def test_optimizers():
-    sgd = dataclasses.replace(
-        PLAIN, optimizer="sgd", momentum=0.7, weight_decay=0.03, clipnorm=None
-    ).make_optimizer(10)
-    assert isinstance(sgd, keras.optimizers.SGD) and sgd.momentum == 0.7
-    assert (sgd.weight_decay, sgd.clipnorm) == (0.03, None)
-    adam = PLAIN.make_optimizer(10)
-    assert isinstance(adam, keras.optimizers.Adam)
-    assert (adam.clipnorm, adam.weight_decay) == (1.0, None)
-    for name in ("Nadam", "RMSprop"):
-        other = dataclasses.replace(PLAIN, optimizer=name.lower())
-        expected = getattr(keras.optimizers, name)
-        assert isinstance(other.make_optimizer(10), expected)
-    for momentum, expected in ((0.8, 0.8), ("epoch", 0.9)):
-        averaged = dataclasses.replace(PLAIN, ema_momentum=momentum)
-        assert averaged.make_optimizer(10).ema_momentum == expected
-    assert not PLAIN.make_optimizer(10).use_ema
-    with pytest.raises(ValueError, match="`schedule` must be one of"):
-        dataclasses.replace(PLAIN, schedule="step").make_optimizer(10)
+PLAIN = Recipe(epochs=4, batch_size=8, learning_rate=0.02)
 
 
 class OnePoint(SmallHyperModel):
@@ -91,13 +41,12 @@ class Weights(keras.callbacks.Callback):
 
 def test_the_averages_of_the_weights_are_scored_and_kept():
     seen = Weights()
-    model, found = OnePoint(dataclasses.replace(PLAIN, ema_momentum=0.8)).run(
-        [seen]
-    )
+    model, found = OnePoint(dataclasses.replace(PLAIN, average=0.8)).run([seen])
     average = None
-    for weights in seen.steps:
+    for step, weights in enumerate(seen.steps):
+        momentum = min(0.8, (1 + step) / (10 + step))
         average = [
-            new if average is None else 0.8 * old + 0.2 * new
+            momentum * old + (1 - momentum) * new
             for old, new in zip(average or weights, weights, strict=True)
         ]
     assert found["best_epoch"] == found["epochs"] == 4

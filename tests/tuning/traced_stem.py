@@ -15,10 +15,10 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.windows.batches import WindowBatches
 from tests.tuning.quick_hypermodel import QuickHyperModel
 from tuning.hypermodel import Configuration
-from tuning.training import Training
 
 KILLED, RAISES = 1, 3
 X = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
@@ -28,7 +28,7 @@ Y = X[:, :2] - X[:, 1:]
 def numbers(hp):
     return Configuration(
         model={"number": hp.Int("number", 0, 7)},
-        training=Training(epochs=2, batch_size=8, learning_rate=0.1),
+        training=Recipe(epochs=2, batch_size=8, learning_rate=0.1),
     )
 
 
@@ -44,9 +44,10 @@ class TracedHyperModel(QuickHyperModel):
 
     def batches(self, configuration, seed):
         self.epochs_seen = 0
-        return WindowBatches(
+        batches = WindowBatches(
             X[:16], Y[:16], 8, shuffle=True, seed=seed, drop_remainder=True
         )
+        return {"x": batches, "shuffle": False}
 
     def validation(self, configuration):
         return X[16:]
