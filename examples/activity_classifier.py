@@ -32,8 +32,13 @@ import argparse
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import time
+
+# What TensorFlow says at each start, and the computation it speaks of.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
 import matplotlib
@@ -153,7 +158,8 @@ def main() -> None:
             seeds=arguments.seeds,
         )
         print(f"\nThe comparison took {time.time() - start:.0f} s.\n")
-        print(report.table())
+        report.show()
+        (output / "report.md").write_text(report.table() + "\n")
         draw(report, output / "activity_classifier.png")
         (output / "report.json").write_text(
             json.dumps(report.to_dict(), indent=1, allow_nan=False)
@@ -217,6 +223,7 @@ def write(
     for name, what in (
         ("activity_classifier.png", "confusion matrices, learning curves"),
         ("attention.png", "which past cells one window attends to"),
+        ("report.md", "the table"),
         ("report.json", "every number"),
         ("test.json", "the score on --test"),
         ("classifier.keras", "keras.saving.load_model(...)"),

@@ -19,9 +19,14 @@ or Keras' `mnist.npz`:
 
 import argparse
 import json
+import os
 import pathlib
 import time
 from typing import Any
+
+# What TensorFlow says at each start, and the computation it speaks of.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
 import matplotlib
@@ -164,7 +169,9 @@ def finish(
     x: np.ndarray,
     output: pathlib.Path,
 ) -> None:
-    print(f"\n{seconds:.0f} s.\n\n{report.table()}\n")
+    print(f"\n{seconds:.0f} s.\n")
+    report.show()
+    (output / "report.md").write_text(report.table() + "\n")
     (output / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, allow_nan=False)
     )
@@ -174,8 +181,9 @@ def finish(
     )
     ax.figure.savefig(output / "learning.png", dpi=150, bbox_inches="tight")
     print(
-        f"In {output}/:\n"
+        f"\nIn {output}/:\n"
         "  learning.png          learning curves of all methods\n"
+        "  report.md             the table\n"
         "  report.json           every number, with the learning curves"
     )
     if "burstprop" in histories:

@@ -15,8 +15,13 @@ What each backend needs is in `train_on_several`: `keras.distribution` on JAX,
 
 import argparse
 import contextlib
+import os
 import pathlib
 import tempfile
+
+# What TensorFlow says at each start, and the computation it speaks of.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
 import numpy as np

@@ -13,15 +13,21 @@ Needs TensorFlow, and `pip install "keras_seqattn[onnx]"`, on any backend.
 
 import argparse
 import json
+import os
 import pathlib
 import time
 from collections.abc import Callable
+
+# What TensorFlow says at each start, and the computation it speaks of.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
 import numpy as np
 
 import keras_seqattn as ks
 from keras_seqattn._training.tables import markdown_table
+from keras_seqattn._training.tables import print_tables
 from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import Score
 
@@ -99,8 +105,26 @@ def main() -> None:
         "SavedModel, TensorFlow": (serve_saved_model(saved_model), saved_model),
         "ONNX, onnxruntime": (serve_onnx(onnx), onnx),
     }
+    print_tables(f"\n{compare(served, data, recording, decoder, output)}")
+    print(
+        f"\nIn {output}/:\n"
+        "  decoder/1/      for TensorFlow Serving, or tf.saved_model.load\n"
+        "  decoder.onnx    for onnxruntime\n"
+        "  *.json          what was done to the recording, as inside them\n"
+        "docs/serving.md shows the requests."
+    )
+
+
+def compare(
+    served: dict[str, tuple[Serve, pathlib.Path | None]],
+    data: DecodingData,
+    recording: ks.decoding.Recording,
+    decoder: keras.Model,
+    output: pathlib.Path,
+) -> str:
+    timesteps = decoder.input_shape[1]
     ends = data.ends["test"]
-    steps = np.arange(-arguments.timesteps + 1, 1)
+    steps = np.arange(-timesteps + 1, 1)
     counts = recording.spikes[ends[:, None] + steps].astype("float32")
     expected = decoder.predict(counts, batch_size=1024, verbose=0)
     rows = []
@@ -120,13 +144,7 @@ def main() -> None:
     head = ["served as", "kB", "largest difference", "test R2"]
     table = markdown_table([*head, "one window, p50 / p95 (ms)"], rows)
     (output / "table.md").write_text(table + "\n")
-    print(
-        f"\n{table}\n\nIn {output}/:\n"
-        "  decoder/1/      for TensorFlow Serving, or tf.saved_model.load\n"
-        "  decoder.onnx    for onnxruntime\n"
-        "  *.json          what was done to the recording, as inside them\n"
-        "docs/serving.md shows the requests."
-    )
+    return table
 
 
 def serve_saved_model(path: pathlib.Path) -> Serve:

@@ -25,9 +25,14 @@ import argparse
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import time
 from typing import Any
+
+# What TensorFlow says at each start, and the computation it speaks of.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
 import matplotlib
@@ -133,7 +138,8 @@ def main() -> None:
         test_sequences=arguments.test_sequences,
     )
     seconds = (time.time() - start) / len(arguments.seeds)
-    print(f"\nA training took {seconds:.0f} s.\n\n{report.table()}\n")
+    print(f"\nA training took {seconds:.0f} s.\n")
+    report.show()
 
     """
     ## The figures, the files
@@ -142,6 +148,7 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     matplotlib.use("Agg")
     report.model.save(output / "network.keras")
+    (output / "report.md").write_text(report.table() + "\n")
     (output / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, allow_nan=False)
     )
@@ -163,6 +170,7 @@ def main() -> None:
         f"{difference:.1e}.\n\nIn {output}/:\n"
         "  scores.png            learning, accuracy against delay, confusion\n"
         "  sequence.png          one sequence, and the neurons' gains in it\n"
+        "  report.md             the table\n"
         "  report.json           every number\n"
         "  network.keras         keras.saving.load_model(...)\n"
         "  network_saved_model/  tf.saved_model.load(...).serve(x)"

@@ -26,8 +26,13 @@ import argparse
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import time
+
+# What TensorFlow says at each start, and the computation it speaks of.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
 import matplotlib
@@ -140,7 +145,7 @@ def main() -> None:
     )
     found = report.recommendation
     print(f"\nSearch and training took {time.time() - start:.0f} s.\n")
-    print(report.table())
+    report.show()
     print(
         f"\nAttention proposes {report.selection.timesteps} timesteps "
         f"(per seed {report.selection.per_seed}); validation recommends "
@@ -166,6 +171,7 @@ def write(
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     draw(report, recording, output / "neural_decoder.png")
+    (output / "report.md").write_text(report.table() + "\n")
     (output / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, allow_nan=False)
     )
@@ -185,6 +191,7 @@ def write(
         f"The SavedModel, reloaded in a fresh process, differs by at most "
         f"{difference:.1e}.\n\nIn {output}/:\n"
         "  neural_decoder.png    figures\n"
+        "  report.md             the table\n"
         "  report.json           every number\n"
         "  decoder.keras         keras.saving.load_model(...)\n"
         "  decoder_saved_model/  tf.saved_model.load(...).serve(counts)"

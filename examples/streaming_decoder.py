@@ -16,8 +16,13 @@ lost on the way:
 """
 
 import argparse
+import os
 import pathlib
 import time
+
+# What TensorFlow says at each start, and the computation it speaks of.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
 import matplotlib
@@ -25,6 +30,7 @@ import numpy as np
 
 import keras_seqattn as ks
 from keras_seqattn._training.tables import markdown_table
+from keras_seqattn._training.tables import print_tables
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.streaming import StreamingSession
 from keras_seqattn.windows.cutting import take_windows
@@ -85,31 +91,12 @@ def main() -> None:
     lost = np.random.default_rng(1).random(len(counts)) < arguments.lost
     rows, traces, times = [], {}, {}
     for name, model in models.items():
-        window = model.input_shape[1]
-        step = ks.streaming.step_model(model, window=window)
         file = output / f"{name.split(',')[0]}_step.keras"
-        step.save(file)
-        decoded, seconds = decode(StreamingSession(step), counts)
-        batch = decode_in_batches(model, counts)
-        whole = slice(len(decoded) - len(batch), None)  # Whole windows alone.
-        difference = np.abs(decoded[whole] - batch).max()
-        np.testing.assert_allclose(decoded[whole], batch, atol=1e-3)
-
-        with_gaps = decode_with_restart(file, counts, lost, output)
-        rows.append(
-            [
-                name,
-                f"{Score.of(movement[whole], batch).r2:.3f}",
-                f"{Score.of(movement[whole], decoded[whole]).r2:.3f}",
-                f"{difference:.1e}",
-                f"{Score.of(movement[whole], with_gaps[whole]).r2:.3f}",
-                *(
-                    f"{1e3 * t:.2f}"
-                    for t in np.percentile(seconds, (50, 95, 99))
-                ),
-            ]
+        ks.streaming.step_model(model, window=model.input_shape[1]).save(file)
+        row, traces[name], times[name] = try_out(
+            file, model, counts, movement, lost
         )
-        traces[name], times[name] = decoded, 1e3 * seconds
+        rows.append([name, *row])
     head = (
         "decoder",
         "R2 in batches",
@@ -120,7 +107,7 @@ def main() -> None:
         "p95",
         "p99",
     )
-    print("\n" + markdown_table(head, rows))
+    print_tables("\n" + markdown_table(head, rows))
     bin_ms = 1e3 * recording.dt
     slowest = max(np.percentile(t, 99) for t in times.values())
     print(
@@ -135,6 +122,32 @@ def main() -> None:
         "  session.npz            the states of the last session\n"
         "  streaming_decoder.png  figures"
     )
+
+
+def try_out(
+    file: pathlib.Path,
+    model: keras.Model,
+    counts: np.ndarray,
+    movement: np.ndarray,
+    lost: np.ndarray,
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return a row of the table, the decoded trace and milliseconds a step."""
+    decoded, seconds = decode(
+        StreamingSession(keras.saving.load_model(file)), counts
+    )
+    batch = decode_in_batches(model, counts)
+    whole = slice(len(decoded) - len(batch), None)  # Whole windows alone.
+    difference = np.abs(decoded[whole] - batch).max()
+    np.testing.assert_allclose(decoded[whole], batch, atol=1e-3)
+    with_gaps = decode_with_restart(file, counts, lost, file.parent)
+    row = [
+        f"{Score.of(movement[whole], batch).r2:.3f}",
+        f"{Score.of(movement[whole], decoded[whole]).r2:.3f}",
+        f"{difference:.1e}",
+        f"{Score.of(movement[whole], with_gaps[whole]).r2:.3f}",
+        *(f"{1e3 * t:.2f}" for t in np.percentile(seconds, (50, 95, 99))),
+    ]
+    return row, decoded, 1e3 * seconds
 
 
 def train_running(

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._training.tables import print_tables
 from tuning.directory import SearchError
 from tuning.directory import read_settings
 from tuning.early_backend import BACKENDS
@@ -188,7 +189,7 @@ def main(stem: str, arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     try:
         if "retrain" in found:
-            print(
+            print_tables(
                 retrain(
                     settings,
                     found.retrain,
@@ -214,7 +215,9 @@ def main(stem: str, arguments: Sequence[str] | None = None) -> None:
             "\nStopped. All finished trials are safe; go on with --resume."
         )
     directory = pathlib.Path(settings.directory)
-    print(f"\n{(directory / 'results.md').read_text()}\nIn {directory}/:")
+    print()
+    print_tables((directory / "results.md").read_text())
+    print(f"\nIn {directory}/:")
     for name, what in (
         ("results.md", "this table; results.csv is the same for programs"),
         ("parameters.png", "the score against each parameter"),

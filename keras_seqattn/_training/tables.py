@@ -1,5 +1,6 @@
 """Tables: in markdown for files, in columns for a terminal."""
 
+import itertools
 import shutil
 import sys
 from collections.abc import Iterable
@@ -29,14 +30,23 @@ def mean_and_deviation(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
-def print_table(markdown: str) -> None:
-    """Print a markdown table so that a person can read it.
+def print_tables(text: str) -> None:
+    """Print text whose markdown tables a person can read.
 
     Where the terminal is too narrow, cells are wrapped between words.
     """
+    for table, lines in itertools.groupby(
+        text.splitlines(), lambda line: line.startswith("|")
+    ):
+        if table:
+            _print_table(lines)
+        else:
+            print("\n".join(lines))
+
+
+def _print_table(lines: Iterable[str]) -> None:
     head, _, *rows = (
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in markdown.splitlines()
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines
     )
     table = rich.table.Table(
         box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
@@ -52,8 +62,8 @@ def print_table(markdown: str) -> None:
     # Without the blanks that rich puts at the ends of lines.
     with console.capture() as captured:
         console.print(table)
-    lines = [line.rstrip() for line in captured.get().split("\n")]
-    print("\n".join(lines).strip("\n"))
+    shown = [line.rstrip() for line in captured.get().split("\n")]
+    print("\n".join(shown).strip("\n"))
 
 
 def _room() -> int | None:
@@ -85,4 +95,4 @@ class Tabulated:
 
     def show(self) -> None:
         """Print the table in columns, for a terminal."""
-        print_table(self.table())
+        print_tables(self.table())

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.activity.score import Score
@@ -36,7 +37,7 @@ class FoldResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class ActivityReport:
+class ActivityReport(Tabulated):
     """What `classify_recordings` found.
 
     Every subject is held out in one fold, and every score is on held-out

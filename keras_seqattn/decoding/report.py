@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.decoding.latency import Latency
@@ -18,7 +19,7 @@ POOLING_TITLES = {"last": "no attention", "attention": "attention"}
 
 
 @dataclasses.dataclass(frozen=True)
-class DecodingReport:
+class DecodingReport(Tabulated):
     """What `decode_recording` found. Test scores unless stated.
 
     Attributes:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_seqattn._training.recipe import Recipe
+from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.memory.loss import RecallLoss
 from keras_seqattn.tasks.memory_batch import DelayAccuracy
@@ -39,7 +40,7 @@ class RecallScore:
 
 
 @dataclasses.dataclass(frozen=True)
-class MemoryReport:
+class MemoryReport(Tabulated):
     """What `train_memory_network` found.
 
     Args:

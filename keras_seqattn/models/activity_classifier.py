@@ -146,20 +146,7 @@ def build_activity_classifier(
         )
 
     inputs = keras.Input((timesteps, channels), name="signal")
-    x = inputs
-    if compression is not None:
-        compression = check_positive_number("compression", compression)
-        compressed = 0.5 * _asinh(compression * x)
-        x = keras.layers.Concatenate(name="compressed")([x, compressed])
-    for index, filters in enumerate(stem_filters):
-        x = keras.layers.Conv1D(
-            check_positive_integer("stem_filters", filters),
-            stem_kernel_size,
-            strides=stem_strides,
-            padding="causal",
-            activation="relu",
-            name=f"stem_{index}",
-        )(x)
+    x = _stem(inputs, compression, stem_filters, stem_kernel_size, stem_strides)
     if projection_units is not None:
         x = keras.layers.Dense(
             check_positive_integer("projection_units", projection_units),
@@ -199,6 +186,29 @@ def build_activity_classifier(
         classes, activation="softmax", dtype="float32", name="probabilities"
     )(x)
     return keras.Model(inputs, x, name=name)
+
+
+def _stem(
+    x: Any,
+    compression: float | None,
+    filters: Sequence[int],
+    kernel_size: int,
+    strides: int,
+) -> Any:
+    if compression is not None:
+        compression = check_positive_number("compression", compression)
+        compressed = 0.5 * _asinh(compression * x)
+        x = keras.layers.Concatenate(name="compressed")([x, compressed])
+    for index, count in enumerate(filters):
+        x = keras.layers.Conv1D(
+            check_positive_integer("stem_filters", count),
+            kernel_size,
+            strides=strides,
+            padding="causal",
+            activation="relu",
+            name=f"stem_{index}",
+        )(x)
+    return x
 
 
 def _asinh(x: Any) -> Any:

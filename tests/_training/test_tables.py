@@ -6,7 +6,7 @@ import pytest
 from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
-from keras_seqattn._training.tables import print_table
+from keras_seqattn._training.tables import print_tables
 
 TABLE = markdown_table(
     ["decoder", "test R2", "latency p50 / p95 (ms)"],
@@ -23,7 +23,7 @@ def printed(monkeypatch, output, columns):
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.delenv("NO_COLOR", raising=False)
-    print_table(TABLE)
+    print_tables(TABLE)
     return output.getvalue().splitlines()
 
 
@@ -55,6 +55,17 @@ def test_a_narrow_terminal_breaks_between_words(columns, monkeypatch):
     expected = TABLE.replace("|", " ").replace("-" * 3, " ").split()
     assert sorted(words) == sorted(expected)
     assert len(lines) == (4 if columns == 60 else len(lines))
+
+
+def test_other_lines_stay(capsys):
+    print_tables(f"# One\n\n{TABLE}\nthe end")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "# One",
+        "",
+        " decoder        test R2        latency p50 / p95 (ms)",
+    ]
+    assert lines[-1] == "the end" and len(lines) == 7
 
 
 def test_a_report_shows_its_table(capsys):

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
@@ -41,7 +42,7 @@ class MethodResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class LearningReport:
+class LearningReport(Tabulated):
     """What `compare_learning_rules` found.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.learning_rules.search import Rates
 
@@ -35,7 +36,7 @@ class SequenceResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class SequenceReport:
+class SequenceReport(Tabulated):
     """What `compare_on_sequences` found.
 
     Args:
