@@ -134,16 +134,7 @@ def build_activity_classifier(
     check_choice("cell", cell, ("larnn", "lstm"))
     check_choice("pooling", pooling, ("last", "attention"))
     num_layers = check_positive_integer("num_layers", num_layers)
-    stem_kernel_size = check_positive_integer(
-        "stem_kernel_size", stem_kernel_size
-    )
-    stem_strides = check_positive_integer("stem_strides", stem_strides)
     dropout = check_rate("dropout", dropout)
-    if not isinstance(stem_filters, Sequence):
-        raise ValueError(
-            "`stem_filters` must be a sequence, one number a convolution. "
-            f"Received: stem_filters={stem_filters!r}"
-        )
 
     inputs = keras.Input((timesteps, channels), name="signal")
     x = _stem(inputs, compression, stem_filters, stem_kernel_size, stem_strides)
@@ -195,6 +186,14 @@ def _stem(
     kernel_size: int,
     strides: int,
 ) -> Any:
+    """The compressed channels and the convolutions, with their checks."""
+    if not isinstance(filters, Sequence):
+        raise ValueError(
+            "`stem_filters` must be a sequence, one number a convolution. "
+            f"Received: stem_filters={filters!r}"
+        )
+    kernel_size = check_positive_integer("stem_kernel_size", kernel_size)
+    strides = check_positive_integer("stem_strides", strides)
     if compression is not None:
         compression = check_positive_number("compression", compression)
         compressed = 0.5 * _asinh(compression * x)
