@@ -1,7 +1,6 @@
 """What Keras does not publish, and this package cannot do without.
 
-One file to read when Keras moves. Each use says since which version it is as
-described here.
+One file to read when Keras moves: all of it as in Keras 3.15.1.
 """
 
 import types
@@ -12,7 +11,7 @@ import keras
 
 # Not public, but the only way to have a mask drawn before the loop of
 # keras.layers.RNN, as JAX needs it: RNN asks `isinstance` of this very class.
-# Looked at in Keras 3.15.1; to look again when RNN draws them another way.
+# To look again when RNN draws them another way.
 from keras.src.layers.rnn.dropout_rnn_cell import (
     DropoutRNNCell as DropoutRNNCell,
 )
@@ -64,7 +63,7 @@ class TrackedStatesRNN(keras.layers.RNN):
     """`keras.layers.RNN` whose states, when stateful, are tracked weights.
 
     Keras' own untracked ones are lost on JAX. The method that makes them is
-    not public. Looked at in Keras 3.15.1; to look again when RNN tracks them.
+    not public. To look again when RNN tracks them itself.
     """
 
     def _create_state_variables(self, batch_size: int) -> None:
@@ -92,8 +91,8 @@ def loop_over_steps(
 
     The loop itself, `keras.src.backend.rnn`, is not public, and a layer of
     its own would hold a cell. So RNN's hook is called with what it reads of
-    `self`. Looked at in Keras 3.15.1; to look again when the hook reads more,
-    which ends in an AttributeError.
+    `self`. To look again when the hook reads more, which ends in an
+    AttributeError.
 
     Args:
         step: `step(inputs, states)` returns `(output, states)`. On JAX the

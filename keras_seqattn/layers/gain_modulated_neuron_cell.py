@@ -177,6 +177,8 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         )
         # A Keras layer, for its fast path; its cell is for single steps.
         self.network = self._make_network()
+        # From Keras 3.16 on it would warn that the mask ends there.
+        self.network.supports_masking = True
         self._network_states = 2 if controller == "lstm" else 1
         self._parameter_count = len(self.modulation.modulated)
         self.output_size = self.units
@@ -204,18 +206,18 @@ class GainModulatedNeuronCell(keras.layers.Layer):
             for kind, _ in _KINDS
             for weight in ("kernel", "recurrent", "bias")
         }
-        returns = {"return_sequences": True, "return_state": True}
+        layer: dict[str, Any] = {
+            "name": "controller",
+            "dtype": self.dtype_policy,
+        }
+        layer |= {"return_sequences": True, "return_state": True}
         if self.shared_controller:
             if self.controller == "lstm":
                 options["unit_forget_bias"] = self.unit_forget_bias
             if self.controller != "rnn" and runs_plain_rnn_faster():
                 options["use_cudnn"] = False
             return _CONTROLLERS[self.controller](
-                self.controller_units,
-                dtype=self.dtype_policy,
-                name="controller",
-                **options,
-                **returns,
+                self.controller_units, **options, **layer
             )
         cell = _NeuronwiseCell(
             self.controller,
@@ -226,9 +228,7 @@ class GainModulatedNeuronCell(keras.layers.Layer):
             name="cell",
             **options,
         )
-        return keras.layers.RNN(
-            cell, dtype=self.dtype_policy, name="controller", **returns
-        )
+        return keras.layers.RNN(cell, **layer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         features = input_shape[-1]
