@@ -147,3 +147,55 @@ def load_elsewhere(backend, model_path, inputs, directory):
     with np.load(outputs) as file:
         assert str(file["backend"]) == backend
         return [file[f"output_{i}"] for i in range(len(file.files) - 1)]
+
+
+def outputs_and_gradient(
+    layer, weigh, inputs, dtype="float32", **call_arguments
+):
+    """Call a layer, compiled where the backend compiles, and differentiate.
+
+    Args:
+        weigh: Function of the layer's outputs to a number, and to the tensors
+            that are to be returned.
+
+    Returns:
+        Arrays: these tensors, and the gradient of the number by the inputs.
+    """
+    arrays = {
+        name: keras.ops.convert_to_tensor(value)
+        for name, value in call_arguments.items()
+        if isinstance(value, np.ndarray)
+    }
+    others = {k: v for k, v in call_arguments.items() if k not in arrays}
+    x = keras.ops.convert_to_tensor(inputs, dtype)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            number, outputs = weigh(layer(x, **arrays, **others))
+        gradient = tape.gradient(number, x)
+    elif BACKEND == "jax":
+        import jax
+
+        def objective(x, trainable, rest, arrays):
+            found, _ = layer.stateless_call(
+                trainable, rest, x, **arrays, **others
+            )
+            return weigh(found)
+
+        (_, outputs), gradient = jax.jit(
+            jax.value_and_grad(objective, has_aux=True)
+        )(
+            x,
+            [variable.value for variable in layer.trainable_variables],
+            [variable.value for variable in layer.non_trainable_variables],
+            arrays,
+        )
+    else:
+        import torch
+
+        x.requires_grad_(True)
+        number, outputs = weigh(layer(x, **arrays, **others))
+        (gradient,) = torch.autograd.grad(number, x, allow_unused=True)
+    return to_numpy([*outputs, gradient])

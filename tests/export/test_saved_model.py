@@ -138,7 +138,7 @@ def test_own_modules_go_over_the_bridge():
     )
 
     for model, module in (
-        (FeedbackAlignmentNetwork([4, 2]), "learning_rules.methods"),
+        (FeedbackAlignmentNetwork([4, 2]), "learning_rules.images.methods"),
         (models.decoder(), "layers.temporal_attention"),
     ):
         config = keras.saving.serialize_keras_object(model)
