@@ -272,15 +272,14 @@ def test_a_model_with_averages_is_saved_as_any_other(tmp_path):
     assert float(to_numpy(loaded.ema_momentum)) == pytest.approx(0.8)
 
 
-@pytest.mark.parametrize("average", ["epoch", 0.99])
-def test_an_average_of_few_steps_is_no_worse_than_none(average):
-    """6 epochs of 14 steps; Keras' own average of 0.99 is far behind."""
+def test_an_average_of_few_steps_is_no_worse_than_none():
+    """6 epochs of 14 steps; Keras' own average keeps where it began."""
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(4, 6))
     y = rng.integers(0, 4, 14 * 32 + 400)
     x = centers[y] + 0.9 * rng.normal(size=(len(y), 6))
 
-    def accuracy(seed, make_optimizer, callbacks):
+    def accuracy(seed, optimizer, callbacks):
         keras.utils.set_random_seed(seed)
         model = keras.Sequential(
             [
@@ -290,9 +289,7 @@ def test_an_average_of_few_steps_is_no_worse_than_none(average):
             ]
         )
         model.compile(
-            make_optimizer(14),
-            "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
+            optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"]
         )
         return model.fit(
             x[400:],
@@ -304,12 +301,16 @@ def test_an_average_of_few_steps_is_no_worse_than_none(average):
             callbacks=callbacks,
         ).history["val_accuracy"][-1]
 
-    plain = Recipe(epochs=6, batch_size=32, learning_rate=1e-2)
-    averaged = dataclasses.replace(plain, average=average)
+    plain = Recipe(epochs=6, batch_size=32, learning_rate=3e-2)
+    averaged = dataclasses.replace(plain, average=0.99)
+    callbacks = averaged.callbacks()
     for seed in range(3):
-        none = accuracy(seed, plain.make_optimizer, [])
-        found = accuracy(seed, averaged.make_optimizer, averaged.callbacks())
-        assert found >= none - 0.005, (seed, found, none)
+        none = accuracy(seed, plain.make_optimizer(14), [])
+        found = accuracy(seed, averaged.make_optimizer(14), callbacks)
+        kerass = keras.optimizers.Adam(
+            plain.rate(14), clipnorm=1.0, use_ema=True, ema_momentum=0.99
+        )
+        assert accuracy(seed, kerass, callbacks) < none <= found
 
 
 # --- Files
