@@ -11,6 +11,7 @@ see whether a range was too narrow, and the table.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import time
@@ -41,10 +42,10 @@ def main() -> None:
     report = rules.compare_learning_rules(
         images,
         arguments.hidden,
+        dataclasses.replace(rules.RECIPE, epochs=arguments.epochs),
         methods=arguments.methods,
         search=rules.RateSearch(arguments.trials),
         seeds=arguments.seeds,
-        epochs=arguments.epochs,
         verbose=0,
     )
     seconds = time.time() - start

@@ -6,6 +6,7 @@ Prints the tables of the README. Some minutes on one core with JAX:
 """
 
 import argparse
+import dataclasses
 import time
 
 import keras
@@ -124,20 +125,23 @@ def main():
         default=["speed", "published", "sinusoids", "xor"],
     )
     arguments = parser.parse_args()
+    recipe = dataclasses.replace(
+        learning_rules.SEQUENCE_RECIPE, epochs=arguments.epochs
+    )
     parts = {
         "speed": speed_table,
         "published": lambda: published_table(arguments.epochs, arguments.seeds),
         "sinusoids": lambda: learning_rules.compare_on_sequences(
             learning_rules.draw_sinusoids,
             SIZES[1:-1],
-            epochs=arguments.epochs,
+            recipe,
             seeds=arguments.seeds,
             verbose=0,
         ).table(),
         "xor": lambda: learning_rules.compare_on_sequences(
             learning_rules.draw_xor_sequences,
             [100],
-            epochs=arguments.epochs,
+            recipe,
             seeds=arguments.seeds,
             search=learning_rules.RateSearch(
                 trials=12,

@@ -18,6 +18,7 @@ or Keras' `mnist.npz`:
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -91,11 +92,14 @@ def learn_digits(arguments: argparse.Namespace, output: pathlib.Path) -> None:
     report = learning_rules.compare_learning_rules(
         images,
         arguments.hidden or [100, 100],
+        dataclasses.replace(
+            learning_rules.RECIPE,
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+        ),
         methods=arguments.methods or learning_rules.METHODS,
         search=learning_rules.RateSearch(arguments.trials),
         seeds=arguments.seeds,
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
         callbacks=monitor,
     )
     finish(
@@ -134,12 +138,14 @@ def learn_in_time(arguments: argparse.Namespace, output: pathlib.Path) -> None:
     report = learning_rules.compare_on_sequences(
         draw,
         arguments.hidden or [200],
+        dataclasses.replace(
+            learning_rules.SEQUENCE_RECIPE, epochs=arguments.epochs
+        ),
         methods=arguments.methods or learning_rules.SEQUENCE_METHODS,
         search=learning_rules.RateSearch(
             arguments.trials, repeats=0, output=rates, ratio=(0.5, 16.0)
         ),
         seeds=arguments.seeds,
-        epochs=arguments.epochs,
         callbacks=monitor,
     )
     finish(

@@ -46,6 +46,22 @@ def pytest_report_header() -> str:
     return f"keras {keras.__version__}, backend {keras.backend.backend()}"
 
 
+if keras.backend.backend() == "jax":
+    import jax
+
+    # No type is changed by mixing, and a NaN is found where it arises.
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_debug_nans", True)
+
+    @pytest.fixture(autouse=True)
+    def nan_is_meant(request):
+        if request.node.get_closest_marker("nan"):
+            with jax.debug_nans(False):
+                yield
+        else:
+            yield
+
+
 @pytest.fixture(autouse=True)
 def seed() -> None:
     keras.utils.set_random_seed(1234)

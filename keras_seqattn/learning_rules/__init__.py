@@ -1,5 +1,6 @@
 """Compare rules of learning: each tuned alike, on the same network."""
 
+from keras_seqattn._training.recipe import Recipe as Recipe
 from keras_seqattn.learning_rules.images.compare import (
     compare_learning_rules as compare_learning_rules,
 )
@@ -21,6 +22,10 @@ from keras_seqattn.learning_rules.images.report import (
 )
 from keras_seqattn.learning_rules.images.report import (
     MethodResult as MethodResult,
+)
+from keras_seqattn.learning_rules.recipe import RECIPE as RECIPE
+from keras_seqattn.learning_rules.recipe import (
+    SEQUENCE_RECIPE as SEQUENCE_RECIPE,
 )
 from keras_seqattn.learning_rules.search import RateSearch as RateSearch
 from keras_seqattn.learning_rules.search import Rates as Rates

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 
 import keras_seqattn as ks
+from keras_seqattn._training.recipe import OPTIMIZERS
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.learning_rules.images.methods import FeedbackAlignmentNetwork
 from keras_seqattn.learning_rules.images.methods import HalfSumOfSquares
@@ -133,6 +135,15 @@ MODELS = {
         SequenceFeedbackAlignment([4, 2], mode="temporal")
     ),
 }
+# The state of an average that warms up.
+for _name in OPTIMIZERS:
+    MODELS[f"averaged_{_name}"] = functools.partial(
+        lambda name: trained(
+            dense(keras.layers.Dense(2)),
+            Recipe(optimizer=name, average="epoch").make_optimizer(2),
+        ),
+        _name,
+    )
 # One time step and its states.
 for _name in ("decoder_last_rnn", "classifier_larnn", "burst_prop_temporal"):
     MODELS[f"step_of_{_name}"] = functools.partial(
@@ -181,16 +192,21 @@ def compress(path):
 
 def main():
     folder = FOLDER / ks.__version__
-    if folder.exists() and "--replace" not in sys.argv:
+    arrays, names = {}, list(MODELS)
+    if "--add" in sys.argv:
+        with np.load(folder / "numbers.npz") as file:
+            arrays = dict(file)
+        names = [n for n in names if not (folder / f"{n}.keras").exists()]
+    elif folder.exists() and "--replace" not in sys.argv:
         sys.exit(
             f"error: {folder} exists. Files of a release stay as they are; "
-            "before one, replace them with --replace."
+            "before one, write the missing ones with --add, all with --replace."
         )
-    folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        path.unlink()
-    arrays = {}
-    for name in MODELS:
+    else:
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            path.unlink()
+    for name in names:
         arrays |= write(folder, name)
         size = (folder / f"{name}.keras").stat().st_size
         print(f"{name}: {size / 1024:.0f} kB")

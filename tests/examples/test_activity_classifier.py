@@ -44,13 +44,15 @@ def test_ucihar_in_its_archive_and_its_folder(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "36 windows of 16 samples at 50 Hz, 9 channels" in printed
     for row in ("most frequent class", "logistic regression", "larnn", "lstm"):
-        assert f"| {row}" in printed
+        assert f"\n {row}" in printed
+        assert f"| {row}" in (output / "report.md").read_text()
     assert "differs by at most 0.0e+00" in printed
     assert sorted(path.name for path in output.iterdir()) == [
         "activity_classifier.png",
         "attention.png",
         "classifier.keras",
         "report.json",
+        "report.md",
         "test.json",
     ]
     image = (output / "activity_classifier.png").read_bytes()

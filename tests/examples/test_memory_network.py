@@ -47,8 +47,8 @@ def test_association(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "| cue copied, mean response |" in done.stdout
-    assert "| network, seed 0 |" in done.stdout
+    assert "\n cue copied, mean response  " in done.stdout
+    assert "\n network, seed 0  " in done.stdout
     assert "differs by at most" in done.stdout
     assert (output / "network_saved_model").is_dir()
     check(output, 1 / 4, 9)

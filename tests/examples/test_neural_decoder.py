@@ -1,5 +1,6 @@
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -50,7 +51,7 @@ def test_a_recording(tmp_path, kind):
     )
     assert done.returncode == 0, done.stderr
     assert "900 bins, 8 units" in done.stdout
-    assert "| ridge | 4 |" in done.stdout
+    assert re.search(r"\n ridge +4 +", done.stdout)
     assert "differs by at most" in done.stdout
     output = tmp_path / "out"
     assert sorted(path.name for path in output.iterdir()) == [
@@ -58,6 +59,7 @@ def test_a_recording(tmp_path, kind):
         "decoder_saved_model",
         "neural_decoder.png",
         "report.json",
+        "report.md",
     ]
     numbers = json.loads((output / "report.json").read_text())
     assert len(numbers["validation_r2"]["4"]) == 2

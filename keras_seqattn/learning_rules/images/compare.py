@@ -8,14 +8,16 @@ import keras
 
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
-from keras_seqattn._checks import check_rate
 from keras_seqattn._checks import check_seeds
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.learning_rules.images.baseline import logistic_error
 from keras_seqattn.learning_rules.images.data import LabelledImages
 from keras_seqattn.learning_rules.images.methods import METHODS
 from keras_seqattn.learning_rules.images.report import LearningReport
 from keras_seqattn.learning_rules.images.report import MethodResult
 from keras_seqattn.learning_rules.images.training import RuleTrainer
+from keras_seqattn.learning_rules.recipe import RECIPE
+from keras_seqattn.learning_rules.recipe import check_recipe
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
 from keras_seqattn.learning_rules.search import Run
@@ -26,13 +28,11 @@ from keras_seqattn.learning_rules.search import search_rates
 def compare_learning_rules(
     images: LabelledImages,
     hidden_units: Sequence[int] = (100, 100),
+    recipe: Recipe = RECIPE,
     *,
     methods: Iterable[str] = tuple(METHODS),
     search: RateSearch | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    epochs: int = 40,
-    batch_size: int = 32,
-    momentum: float = 0.9,
     callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = (
         lambda name: ()
     ),
@@ -53,12 +53,11 @@ def compare_learning_rules(
     Args:
         images: A `LabelledImages`.
         hidden_units: Widths of the hidden layers.
+        recipe: A `Recipe` for each training of both steps: its `epochs`,
+            `batch_size` and `momentum` may differ from `RECIPE`.
         methods: Keys of `METHODS`.
         search: A `RateSearch`. Default: `RateSearch()`.
         seeds: Integers, one training each.
-        epochs: Positive integer, of each training of both steps.
-        batch_size: Positive integer.
-        momentum: Number in [0, 1).
         callbacks: Function of a method's name to the Keras callbacks of each
             of its last trainings. What they add to an epoch's logs comes into
             the histories.
@@ -74,15 +73,16 @@ def compare_learning_rules(
 
     Example:
     ```python
+    import dataclasses
     import keras_seqattn.learning_rules as rules
 
     report = rules.compare_learning_rules(
         rules.load_digits(),
         hidden_units=[20],
+        recipe=dataclasses.replace(rules.RECIPE, epochs=1),
         methods=["backpropagation", "burstprop"],
         search=rules.RateSearch(trials=1, repeats=0),
         seeds=[0],
-        epochs=1,
         verbose=0,
     )
     print(report.table().count("burstprop"))  # 1
@@ -91,9 +91,7 @@ def compare_learning_rules(
     methods = [check_choice("methods", name, METHODS) for name in methods]
     seeds = check_seeds(seeds)
     search = RateSearch() if search is None else search
-    check_positive_integer("epochs", epochs)
-    check_positive_integer("batch_size", batch_size)
-    check_rate("momentum", momentum)
+    check_recipe(recipe, RECIPE, ("epochs", "batch_size", "momentum"))
     units = [
         *(check_positive_integer("hidden_units", n) for n in hidden_units),
         images.classes,
@@ -103,9 +101,7 @@ def compare_learning_rules(
     tuning = images.hold_out()
     results = {}
     for name in methods:
-        trainer = RuleTrainer(
-            METHODS[name], images.pixels, units, epochs, batch_size, momentum
-        )
+        trainer = RuleTrainer(METHODS[name], images.pixels, units, recipe)
         trials, best = _search(trainer, tuning, search, name, verbose)
         results[name] = _result(
             trainer, trials, best, images, name, seeds, callbacks, verbose
@@ -116,9 +112,9 @@ def compare_learning_rules(
         images=(len(tuning.x_train), len(tuning.x_test), len(images.x_test)),
         settings={
             "seeds": list(seeds),
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "momentum": momentum,
+            "epochs": recipe.epochs,
+            "batch_size": recipe.batch_size,
+            "momentum": recipe.momentum,
         },
         search=search,
         baselines=baselines,

@@ -6,9 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.seeded_model import SeededModel
 from keras_seqattn.learning_rules.images.methods import Method
 from keras_seqattn.learning_rules.images.optimizer import LayerwiseSGD
+from keras_seqattn.learning_rules.recipe import RECIPE
 from keras_seqattn.learning_rules.search import Rates
 
 
@@ -19,9 +21,8 @@ class RuleTrainer:
         method: A `Method`.
         pixels: Number of inputs.
         units: Widths of all layers; the last is the number of classes.
-        epochs: Positive integer.
-        batch_size: Positive integer. The methods' gradients are sums over it.
-        momentum: Number in [0, 1).
+        recipe: A `Recipe`, of which `epochs`, `batch_size` and `momentum` are
+            taken. The methods' gradients are sums over a batch.
 
     Example:
     ```python
@@ -30,7 +31,7 @@ class RuleTrainer:
     from keras_seqattn.learning_rules import Rates
     from keras_seqattn.learning_rules import RuleTrainer
 
-    trainer = RuleTrainer(METHODS["burstprop"], 4, [6, 2], epochs=30)
+    trainer = RuleTrainer(METHODS["burstprop"], 4, [6, 2])
     x = np.random.default_rng(0).uniform(size=(64, 4))
     y = (x[:, 0] > 0.5).astype(int)
     history = trainer.fit(Rates(0.1, 1.0), 0, x, y)
@@ -44,22 +45,19 @@ class RuleTrainer:
         method: Method,
         pixels: int,
         units: Sequence[int],
-        epochs: int = 30,
-        batch_size: int = 32,
-        momentum: float = 0.9,
+        recipe: Recipe = RECIPE,
     ) -> None:
         self.method = method
         self.pixels = pixels
         self.units = list(units)
-        self.epochs = epochs
-        self.batch_size = batch_size
+        self.recipe = recipe
         self._network = SeededModel(
             lambda: method.build(units, pixels),
-            LayerwiseSGD(momentum=momentum),
+            LayerwiseSGD(momentum=recipe.momentum),
             method.loss,
             (
-                np.zeros((batch_size, pixels), "float32"),
-                np.zeros((batch_size, units[-1]), "float32"),
+                np.zeros((recipe.batch_size, pixels), "float32"),
+                np.zeros((recipe.batch_size, units[-1]), "float32"),
             ),
             metrics=("accuracy", "mse"),
         )
@@ -105,8 +103,8 @@ class RuleTrainer:
             seed,
             x,
             self._targets(y),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
+            epochs=self.recipe.epochs,
+            batch_size=self.recipe.batch_size,
             validation_data=validation,
             validation_batch_size=1000,
             callbacks=[_SetRates(self.sgd_rates(rates)), *callbacks],

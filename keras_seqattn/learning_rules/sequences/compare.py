@@ -13,7 +13,10 @@ from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_seeds
 from keras_seqattn._training.epoch_bar import EpochBar
+from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.seeded_model import EndedInNaN
+from keras_seqattn.learning_rules.recipe import SEQUENCE_RECIPE
+from keras_seqattn.learning_rules.recipe import check_recipe
 from keras_seqattn.learning_rules.search import FIRST_SEED
 from keras_seqattn.learning_rules.search import Rates
 from keras_seqattn.learning_rules.search import RateSearch
@@ -31,11 +34,11 @@ from keras_seqattn.tasks.sinusoids import TaughtChunks
 def compare_on_sequences(
     draw: Callable[[int], TaughtSequences],
     hidden_units: Sequence[int] = (200,),
+    recipe: Recipe = SEQUENCE_RECIPE,
     *,
     methods: Iterable[str] = tuple(SEQUENCE_METHODS),
     search: RateSearch | None = None,
     seeds: Sequence[int] = (0, 1, 2),
-    epochs: int = 40,
     chunk_steps: int = 1000,
     callbacks: Callable[
         [str, TaughtSequences], Sequence[keras.callbacks.Callback]
@@ -52,11 +55,11 @@ def compare_on_sequences(
     Args:
         draw: Function of a seed to a `TaughtSequences`.
         hidden_units: Widths of the hidden layers.
+        recipe: A `Recipe`: its `epochs` may differ from `SEQUENCE_RECIPE`.
         methods: Keys of `SEQUENCE_METHODS`.
         search: A `RateSearch`. Default: 8 trials, each of them one training
             (`repeats=0`), rates of 0.02 to 1, ratios of 0.5 to 16.
         seeds: Integers, one training each.
-        epochs: Positive integer.
         chunk_steps: Steps that one batch has, a divisor of all.
         callbacks: Function of a method's name and its sequences to Keras
             callbacks of each last training.
@@ -71,6 +74,7 @@ def compare_on_sequences(
 
     Example:
     ```python
+    import dataclasses
     import keras_seqattn as ks
     from keras_seqattn import learning_rules as rules
 
@@ -81,10 +85,10 @@ def compare_on_sequences(
     report = rules.compare_on_sequences(
         draw,
         [8],
+        dataclasses.replace(rules.SEQUENCE_RECIPE, epochs=2),
         methods=["burstprop"],
         search=rules.RateSearch(trials=1, repeats=0),
         seeds=[0],
-        epochs=2,
         chunk_steps=200,
         verbose=0,
     )
@@ -93,7 +97,7 @@ def compare_on_sequences(
     """
     methods = [check_choice("methods", m, SEQUENCE_METHODS) for m in methods]
     seeds = check_seeds(seeds)
-    check_positive_integer("epochs", epochs)
+    check_recipe(recipe, SEQUENCE_RECIPE, ("epochs",))
     if search is None:
         search = RateSearch(
             trials=8, repeats=0, output=(0.02, 1.0), ratio=(0.5, 16.0)
@@ -107,7 +111,9 @@ def compare_on_sequences(
     ]
     results = {}
     for name in methods:
-        trainer = _Trainer(SEQUENCE_METHODS[name], units, epochs, chunk_steps)
+        trainer = _Trainer(
+            SEQUENCE_METHODS[name], units, recipe.epochs, chunk_steps
+        )
         best = _search(trainer, tuning, search, name, verbose)
         results[name] = _result(
             trainer, best.rates, data, name, callbacks, verbose

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import keras
@@ -5,10 +6,13 @@ import numpy as np
 import pytest
 
 from keras_seqattn._training.seeded_model import EndedInNaN
+from keras_seqattn.learning_rules import RECIPE
 from keras_seqattn.learning_rules import RateSearch
+from keras_seqattn.learning_rules import Recipe
 from keras_seqattn.learning_rules import RuleTrainer
 from keras_seqattn.learning_rules import compare_learning_rules
 from tests.learning_rules.images.cases import images
+from tests.learning_rules.images.cases import recipe
 
 
 class Watch(keras.callbacks.Callback):
@@ -21,11 +25,10 @@ def test_comparison():
     report = compare_learning_rules(
         images(),
         [6],
+        recipe(10),
         methods=methods,
         search=RateSearch(2, 1, 1, output=(0.04, 0.08), ratio=(1.0, 4.0)),
         seeds=[0, 1],
-        epochs=10,
-        batch_size=8,
         callbacks=lambda name: [Watch()] if name == "burstprop" else [],
         verbose=0,
     )
@@ -83,11 +86,10 @@ def test_a_training_that_ends_in_nan_loses_the_search(monkeypatch, capsys):
     report = compare_learning_rules(
         images(),
         [4],
+        recipe(1),
         methods=["backpropagation"],
         search=RateSearch(3, 3, 0, output=(0.01, 0.09), ratio=(1.0, 2.0)),
         seeds=[0],
-        epochs=1,
-        batch_size=8,
     )
     result = report.results["backpropagation"]
     assert result.best.rates.output < 0.04
@@ -103,9 +105,12 @@ def test_comparison_checks():
     for settings, message in (
         ({"methods": ["magic"]}, "`methods` must be one of"),
         ({"seeds": []}, "`seeds` must hold at least one"),
-        ({"epochs": 0}, "`epochs` must be a positive integer"),
-        ({"batch_size": 0}, "`batch_size` must be a positive integer"),
-        ({"momentum": 1.0}, "`momentum` must be a number in the half-open"),
+        (
+            {"recipe": dataclasses.replace(RECIPE, learning_rate=1e-3)},
+            "only epochs, batch_size, momentum may differ .*`learning_rate` "
+            "must be 0.003. Received: learning_rate=0.001",
+        ),
+        ({"recipe": Recipe()}, "`optimizer` must be 'sgd'"),
         ({"hidden_units": [0]}, "`hidden_units` must be a positive integer"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -14,6 +14,7 @@ from tests.learning_rules.images.cases import PIXELS
 from tests.learning_rules.images.cases import UNITS
 from tests.learning_rules.images.cases import X
 from tests.learning_rules.images.cases import Y
+from tests.learning_rules.images.cases import recipe
 
 
 def sigmoid(x):
@@ -78,7 +79,7 @@ def reference_steps(weights, send_down, rates, momentum=0.9, decay=1e-4):
 def test_gradient_methods_take_the_reference_s_steps(name):
     """In the same unit: rate 0.05 and ratio 3 mean the same for both."""
     method = METHODS[name]
-    trainer = RuleTrainer(method, PIXELS, UNITS, epochs=3, batch_size=8)
+    trainer = RuleTrainer(method, PIXELS, UNITS, recipe(3))
     keras.utils.set_random_seed(7)
     model = method.build(UNITS, PIXELS)
     weights = [
@@ -142,9 +143,7 @@ def test_burstprop_takes_about_backpropagation_s_steps_in_its_unit():
 
 
 def test_output_only_leaves_the_hidden_layers_alone():
-    trainer = RuleTrainer(
-        METHODS["output only"], PIXELS, UNITS, 2, batch_size=8
-    )
+    trainer = RuleTrainer(METHODS["output only"], PIXELS, UNITS, recipe(2))
     assert trainer.sgd_rates(Rates(0.1, 7.0)) == (0.5, 0.0)
     keras.utils.set_random_seed(1)
     model = METHODS["output only"].build(UNITS, PIXELS)

@@ -12,10 +12,11 @@ from tests.learning_rules.images.cases import PIXELS
 from tests.learning_rules.images.cases import UNITS
 from tests.learning_rules.images.cases import X
 from tests.learning_rules.images.cases import Y
+from tests.learning_rules.images.cases import recipe
 
 
 def test_a_training_depends_on_seed_and_rates_alone():
-    trainer = RuleTrainer(METHODS["burstprop"], PIXELS, UNITS, 3, batch_size=8)
+    trainer = RuleTrainer(METHODS["burstprop"], PIXELS, UNITS, recipe(3))
     first = trainer.fit(Rates(0.05, 1.0), 0, X, LABELS)
     other = trainer.fit(Rates(0.01, 1.0), 0, X, LABELS)
     ratio = trainer.fit(Rates(0.05, 9.0), 0, X, LABELS)
@@ -29,7 +30,9 @@ def test_a_training_depends_on_seed_and_rates_alone():
 
 
 def test_a_compiled_method_can_be_saved(tmp_path):
-    trainer = RuleTrainer(METHODS["feedback alignment"], PIXELS, UNITS, 1, 8)
+    trainer = RuleTrainer(
+        METHODS["feedback alignment"], PIXELS, UNITS, recipe(1)
+    )
     trainer.fit(Rates(0.1, 2.0), 0, X, LABELS)
     trainer.model.save(tmp_path / "a.keras")
     loaded = keras.saving.load_model(tmp_path / "a.keras")

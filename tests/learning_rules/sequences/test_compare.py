@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import types
 
@@ -24,12 +25,12 @@ def test_comparison():
     report = learning_rules.compare_on_sequences(
         draw,
         [3],
+        dataclasses.replace(learning_rules.SEQUENCE_RECIPE, epochs=2),
         methods=["output only", "burstprop"],
         search=learning_rules.RateSearch(
             trials=2, repeats=0, output=(0.05, 0.5), ratio=(1.0, 8.0)
         ),
         seeds=[0, 3],
-        epochs=2,
         chunk_steps=20,
         callbacks=lambda name, data: called.append((name, data)) or [],
         verbose=0,
@@ -142,7 +143,7 @@ def test_bad_arguments():
     for arguments, message in (
         ({"methods": ["hebb"]}, "`methods` must be one of"),
         ({"seeds": []}, "`seeds` must hold"),
-        ({"epochs": 0}, "`epochs` must be a positive integer"),
+        ({"recipe": learning_rules.RECIPE}, "`momentum` must be 0.0"),
         ({"hidden_units": [0]}, "`hidden_units` must be a positive integer"),
     ):
         with pytest.raises(ValueError, match=message):
