@@ -29,7 +29,7 @@ if os.environ.get("KERAS_BACKEND") == "torch":
 
 import keras  # noqa: E402
 
-pytest_plugins = ("tests.tiers",)
+pytest_plugins = ("tests.which_backends",)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -51,7 +51,7 @@ def load_recording(
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no recording at {path!r}.")
     if path.lower().endswith(".mat"):
-        # Needs h5py, and needs this module first.
+        # Needs h5py.
         from keras_seqattn.datasets.primate_reaching import reader
 
         return reader.read_recording(

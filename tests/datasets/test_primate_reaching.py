@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 import keras_seqattn as ks
-from keras_seqattn.datasets.primate_reaching import binning
 from keras_seqattn.datasets.primate_reaching import reader
+from keras_seqattn.datasets.primate_reaching import session_file
 from keras_seqattn.datasets.primate_reaching import sessions
 from tests.datasets import matlab_sessions
 
@@ -40,7 +40,7 @@ def test_planted_spikes(path):
         [[], []],  # silent, and no spikes at 0 and 1 s
         [[], [t[31 * SAMPLES] - 1e-6, t[31 * SAMPLES], t[-1], 2.5]],
     ]
-    session = binning.read_session(write(path, spikes=spikes))
+    session = session_file.read_session(write(path, spikes=spikes))
     assert session.channels == ("M1 001", "M1 002", "M1 003")
     assert session.spikes.dtype == np.uint16
     expected = np.zeros((31, 3))  # 500 samples begin 31 whole bins
@@ -54,7 +54,7 @@ def test_planted_spikes(path):
 
 def test_spike_times_need_no_order(path):
     spikes = [[[]], [[1.0, 0.1, 0.5, 0.1]], [[]], [[]]]
-    counts = binning.read_session(write(path, spikes=spikes)).spikes[:, 0]
+    counts = session_file.read_session(write(path, spikes=spikes)).spikes[:, 0]
     assert {bin: int(counts[bin]) for bin in np.flatnonzero(counts)} == {
         1: 2,
         7: 1,
@@ -68,7 +68,7 @@ def test_areas_by_channel_names(path):
     write(path, spikes=spikes, names=names)
 
     def found(area):
-        session = binning.read_session(path, area=area, bin_ms=16)
+        session = session_file.read_session(path, area=area, bin_ms=16)
         first = session.spikes.argmax(axis=0)
         return dict(
             zip(session.channels, (first * 0.016).round(1), strict=True)
@@ -83,16 +83,18 @@ def test_missing_area(path):
     write(path, names=("M1 001", "M1 002"))
     for area in ("S1", "M1+S1"):
         with pytest.raises(ValueError, match=r"no channel of \['S1'\].*'M1'"):
-            binning.read_session(path, area=area)
+            session_file.read_session(path, area=area)
 
 
 @pytest.mark.parametrize("columns", (3, 6))
 def test_the_finger_has_the_axes_and_unit_of_the_cursor(path, columns):
     t, cursor = matlab_sessions.reach(2.0)
     write(path, t, cursor, depth=np.cos(9 * t), finger_columns=columns)
-    for quantity in binning.QUANTITIES:
+    for quantity in session_file.QUANTITIES:
         of_cursor, of_finger = (
-            binning.read_session(path, effector=effector, quantity=quantity)
+            session_file.read_session(
+                path, effector=effector, quantity=quantity
+            )
             for effector in ("cursor", "finger")
         )
         np.testing.assert_allclose(
@@ -101,8 +103,8 @@ def test_the_finger_has_the_axes_and_unit_of_the_cursor(path, columns):
     assert np.abs(of_cursor.movement).max() > 50
 
 
-@pytest.mark.parametrize("bin_ms", binning.BIN_MS)
-@pytest.mark.parametrize("alignment", binning.ALIGNMENTS)
+@pytest.mark.parametrize("bin_ms", session_file.BIN_MS)
+@pytest.mark.parametrize("alignment", session_file.ALIGNMENTS)
 def test_movement_and_the_instant_of_a_bin(path, bin_ms, alignment):
     """x = 40 sin(w t), whose derivatives are known at every instant."""
     start, w = 148.984, 2 * np.pi * np.array([0.3, 0.7])
@@ -114,7 +116,7 @@ def test_movement_and_the_instant_of_a_bin(path, bin_ms, alignment):
         ("velocity", lambda s: 40 * w * np.cos(w * s), 0.02),
         ("acceleration", lambda s: -40 * w**2 * np.sin(w * s), 0.2),
     ):
-        session = binning.read_session(
+        session = session_file.read_session(
             path, bin_ms=bin_ms, quantity=quantity, alignment=alignment
         )
         assert len(session.movement) == 499 // (bin_ms // 4)
@@ -141,10 +143,10 @@ def test_no_bin_crosses_a_gap(path):
     cursor[500:510, 1] = np.nan
     spikes = [[[]], [[0.3, 1.3, t[300]]], [[]], [[]]]
     write(path, t, cursor, spikes)
-    session = binning.read_session(path)
+    session = session_file.read_session(path)
     assert np.bincount(session.segment).tolist() == [18, 12, 30]
-    for alignment in binning.ALIGNMENTS:
-        moved = binning.read_session(path, alignment=alignment).movement
+    for alignment in session_file.ALIGNMENTS:
+        moved = session_file.read_session(path, alignment=alignment).movement
         assert 100 < np.abs(moved).max() < 200
     begin = session.time - 0.064
     for number, first in enumerate((t[0], t[300], t[510])):
@@ -219,7 +221,7 @@ def examples(path, split, **options):
 
 def test_windows(folder):
     path = folder / "loco_20170213_02.mat"
-    session = binning.read_session(path)
+    session = session_file.read_session(path)
     ends = {}
     for split in reader.SPLITS:
         found = examples(path, split, timesteps=7)
@@ -256,7 +258,7 @@ def test_stride_and_single_bins(folder):
     assert {e["time_ms"] for e in third} < {e["time_ms"] for e in every}
     bins = examples(path, "test", timesteps=None, bin_ms=128)
     assert bins[0]["spikes"].shape == (5,)
-    whole = binning.read_session(path, bin_ms=128)
+    whole = session_file.read_session(path, bin_ms=128)
     np.testing.assert_array_equal(
         np.stack([e["spikes"] for e in bins]), whole.spikes[-len(bins) :]
     )
@@ -340,14 +342,14 @@ def test_bad_tracks(path, variable, value, message):
         del file[variable]
         file[variable] = value.reshape(len(value), -1).T
     with pytest.raises(ValueError, match=message):
-        binning.read_session(path)
+        session_file.read_session(path)
 
 
 def test_a_session_shorter_than_a_bin(path):
     write(path, t=SINES[0][:16], cursor=SINES[1][:16])
     with pytest.raises(ValueError, match=r"no bin of 64 ms\. Received: 16 s"):
-        binning.read_session(path)
-    assert len(binning.read_session(path, bin_ms=16).time) == 3
+        session_file.read_session(path)
+    assert len(session_file.read_session(path, bin_ms=16).time) == 3
 
 
 def null_reference(file):
@@ -423,29 +425,29 @@ def test_bad_variables(path, change, message):
     with h5py.File(path, "r+") as file:
         change(file)
     with pytest.raises(ValueError, match=message):
-        binning.read_session(path)
+        session_file.read_session(path)
 
 
 @pytest.mark.parametrize("name", ("t", "cursor_pos", "spikes", "chan_names"))
 def test_missing_variable(path, name):
     write(path, leave_out=(name,))
     with pytest.raises(ValueError, match=rf"lacks the variables \['{name}'\]"):
-        binning.read_session(path)
+        session_file.read_session(path)
 
 
 def test_another_hdf5_file(path):
     with h5py.File(path, "w") as file:
         file["weights"] = np.ones(3)
     with pytest.raises(ValueError, match=r"lacks .*Received: \['weights'\]"):
-        binning.read_session(path)
+        session_file.read_session(path)
 
 
 def test_files_that_are_no_hdf5(path):
     with pytest.raises(FileNotFoundError, match="no session file at"):
-        binning.read_session(path)
+        session_file.read_session(path)
     path.write_bytes(b"MATLAB 5.0 MAT-file" + bytes(500))
     with pytest.raises(ValueError, match=r"MATLAB v7\.3 file, which is HDF5"):
-        binning.read_session(path)
+        session_file.read_session(path)
 
 
 @pytest.mark.parametrize("share", (0.2, 0.7, 0.999))
@@ -454,7 +456,7 @@ def test_cut_off_files(path, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match="damaged or cut off"):
-        binning.read_session(path)
+        session_file.read_session(path)
 
 
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
@@ -468,7 +470,7 @@ def test_damaged_files(path):
         damage = rng.bytes(64)
         path.write_bytes(whole[:start] + damage + whole[start + 64 :])
         try:
-            binning.read_session(path)
+            session_file.read_session(path)
         except ValueError as error:
             messages.append(str(error))
     assert sum("damaged or cut off" in message for message in messages) > 3

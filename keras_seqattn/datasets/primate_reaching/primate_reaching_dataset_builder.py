@@ -12,9 +12,9 @@ import tensorflow_datasets as tfds
 from keras_seqattn.datasets.at_hand import at_hand
 from keras_seqattn.datasets.licences import say_licence
 from keras_seqattn.datasets.primate_reaching import reader
-from keras_seqattn.datasets.primate_reaching.binning import AREA
-from keras_seqattn.datasets.primate_reaching.binning import QUANTITIES
-from keras_seqattn.datasets.primate_reaching.binning import QUANTITY
+from keras_seqattn.datasets.primate_reaching.session_file import AREA
+from keras_seqattn.datasets.primate_reaching.session_file import QUANTITIES
+from keras_seqattn.datasets.primate_reaching.session_file import QUANTITY
 from keras_seqattn.datasets.primate_reaching.sessions import NAMES
 from keras_seqattn.datasets.primate_reaching.sessions import RECORDINGS
 from keras_seqattn.datasets.primate_reaching.sessions import URL

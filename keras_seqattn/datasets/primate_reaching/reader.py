@@ -11,12 +11,12 @@ import numpy as np
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
-from keras_seqattn.datasets.primate_reaching.binning import AREA
-from keras_seqattn.datasets.primate_reaching.binning import BIN_MS
-from keras_seqattn.datasets.primate_reaching.binning import QUANTITIES
-from keras_seqattn.datasets.primate_reaching.binning import QUANTITY
-from keras_seqattn.datasets.primate_reaching.binning import BinnedSession
-from keras_seqattn.datasets.primate_reaching.binning import read_session
+from keras_seqattn.datasets.primate_reaching.session_file import AREA
+from keras_seqattn.datasets.primate_reaching.session_file import BIN_MS
+from keras_seqattn.datasets.primate_reaching.session_file import QUANTITIES
+from keras_seqattn.datasets.primate_reaching.session_file import QUANTITY
+from keras_seqattn.datasets.primate_reaching.session_file import BinnedSession
+from keras_seqattn.datasets.primate_reaching.session_file import read_session
 from keras_seqattn.datasets.primate_reaching.sessions import NAMES
 from keras_seqattn.datasets.primate_reaching.sessions import RECORDINGS
 from keras_seqattn.windows.cutting import window_ends
@@ -53,14 +53,14 @@ def read_recording(
         quantity: `"position"` (mm), `"velocity"` (mm/s) or `"acceleration"`
             (mm/s^2).
         alignment: `"end"`, `"mean"` or `"start"`, the instant of a bin that
-            its movement is taken at. See `binning.read_session`.
+            its movement is taken at. See `session_file.read_session`.
 
     Returns:
         A `Recording` whose units are the area's channels.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: As `binning.read_session`.
+        ValueError: As `session_file.read_session`.
     """
     session = read_session(
         path,
@@ -110,7 +110,7 @@ def read_examples(
         stride: Bins from one window to the next.
         train_seconds: Length of the training part. Default: the published
             320 s.
-        area: As `binning.read_session`.
+        area: As `session_file.read_session`.
         bin_ms: The same.
         effector: The same.
         quantity: The same.
@@ -126,7 +126,7 @@ def read_examples(
 
     Raises:
         FileNotFoundError: A session's file is missing.
-        ValueError: A part without a window, or as `binning.read_session`.
+        ValueError: A part without a window, or as `session_file.read_session`.
     """
     check_choice("split", split, SPLITS)
     check_positive_number("train_seconds", train_seconds)

@@ -1,4 +1,4 @@
-"""One session in bins: counted spikes and the movement of each bin."""
+"""A session of reaching, read from its MATLAB file into bins."""
 
 import dataclasses
 import os
