@@ -2,9 +2,10 @@
 
     python -m tests.run_backends [--every-backend] [pytest arguments]
 
-Which tests run where: `tests/which_backends.py`. Prints one closing count. Fails if a
-test failed or was skipped, if a backend is not installed, if the backends ran
-different numbers of the tests they share, or if a test ran nowhere.
+Which tests run where: `tests/which_backends.py`. Prints one closing count.
+Fails if a test failed or was skipped, if a backend is not installed, if the
+backends ran different numbers of the tests they share, or if a test ran
+nowhere.
 """
 
 import json
