@@ -1,3 +1,4 @@
+import contextlib
 import os
 import pathlib
 import sys
@@ -54,11 +55,13 @@ if keras.backend.backend() == "jax":
     jax.config.update("jax_debug_nans", True)
 
     @pytest.fixture(autouse=True)
-    def nan_is_meant(request):
-        if request.node.get_closest_marker("nan"):
-            with jax.debug_nans(False):
-                yield
-        else:
+    def what_is_meant(request):
+        marked = request.node.get_closest_marker
+        with contextlib.ExitStack() as stack:
+            if marked("nan"):
+                stack.enter_context(jax.debug_nans(False))
+            if marked("mixed_types"):
+                stack.enter_context(jax.numpy_dtype_promotion("standard"))
             yield
 
 

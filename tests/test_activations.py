@@ -211,6 +211,7 @@ def test_serves_as_the_activation_of_a_keras_layer(function, tmp_path):
     )
 
 
+@pytest.mark.nan
 @BOTH
 def test_nan_shows(function):
     assert np.isnan(to_numpy(function(np.array([np.nan], "float32")))).all()

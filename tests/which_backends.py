@@ -91,6 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "process: runs on one backend, in turn",
         "only(*backends): says nothing on the others",
         "nan: computes with NaN on purpose",
+        "mixed_types: Keras itself multiplies integers with floats",
     ):
         config.addinivalue_line("markers", line)
     if config.getoption("run_report"):

@@ -279,6 +279,7 @@ class GainModulatedNeuronCell(keras.layers.Layer):
 
     def drive(self, x: Any) -> Any:
         """Inputs (..., features) to pre-activations (..., units)."""
+        x = ops.cast(x, self.compute_dtype)  # Integers may come.
         a = (
             x * self.kernel[0]
             if self.connection == "one_to_one"

@@ -334,6 +334,7 @@ def in_time(network, x, y, taught):
     return numbers
 
 
+@pytest.mark.nan
 @pytest.mark.parametrize("given", [True, False])
 def test_numbers_in_time(given):
     taught = TAUGHT

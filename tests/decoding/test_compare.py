@@ -349,6 +349,7 @@ def test_the_averages_are_scored_and_kept(epochs, average, monkeypatch):
     assert error == pytest.approx(losses[best], rel=1e-3)
 
 
+@pytest.mark.nan
 def test_training_that_explodes():
     with pytest.raises(
         ValueError, match=r"ended in NaN\. Use a smaller `learn"

@@ -192,6 +192,7 @@ def test_config_keys_are_frozen():
     ]
 
 
+@pytest.mark.process
 def test_file_loads_on_every_backend(inputs, tmp_path):
     symbolic = keras.Input((None, FEATURES))
     layer = make(feedback="kolen_pollack")

@@ -603,6 +603,7 @@ def test_config_keys_are_frozen():
     }  # fmt: skip
 
 
+@pytest.mark.process
 def test_files_load_on_every_backend(tmp_path):
     symbolic = keras.Input((None, UNITS))
     x = make("feedback, one to one")(symbolic)
@@ -878,6 +879,7 @@ def test_regularizers():
     )
 
 
+@pytest.mark.process
 def test_learns_to_answer_only_after_a_cue():
     """The input is the same at the last step: only memory tells."""
     rng = np.random.default_rng(0)
@@ -897,6 +899,7 @@ def test_learns_to_answer_only_after_a_cue():
         assert history.history["loss"][-1] < 0.02, seed  # the mean: 0.25
 
 
+@pytest.mark.nan
 @some("default", "feedback")
 def test_nan_and_infinity_stay_in_their_sequence(name):
     layer = make(name)

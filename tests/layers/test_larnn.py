@@ -899,6 +899,7 @@ def test_regularizers_and_constraints(inputs):
     assert by_name(layer)["kernel"].min() < 0
 
 
+@pytest.mark.process
 def test_learns_to_recall_what_it_saw_before():
     """The input of four steps ago, which only the window can hand over."""
     for seed in range(3):
@@ -913,6 +914,7 @@ def test_learns_to_recall_what_it_saw_before():
         assert history.history["loss"][-1] < 0.5, seed  # the mean: 1.0
 
 
+@pytest.mark.nan
 def test_nan_and_infinity_stay_in_their_sequence(inputs):
     layer = make()
     clean = to_numpy(layer(inputs))

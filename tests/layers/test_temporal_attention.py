@@ -342,6 +342,7 @@ def test_regularizers_and_constraints(inputs):
     assert to_numpy(layer.score_kernel).min() >= 0
 
 
+@pytest.mark.process
 def test_learns_which_timestep_matters():
     """The value of the one marked timestep, among noise, on three seeds."""
     for seed in range(3):
@@ -364,6 +365,7 @@ def test_learns_which_timestep_matters():
         assert (attention.argmax(1) == marked).mean() > 0.8  # chance: 0.11
 
 
+@pytest.mark.nan
 @pytest.mark.parametrize("normalize", [True, False])
 def test_nan_and_infinity_stay_in_their_sequence(normalize, inputs):
     layer = make(normalize=normalize)

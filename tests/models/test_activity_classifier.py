@@ -127,6 +127,7 @@ def test_every_layer_has_its_own_weights_and_all_move(signal):
         assert moved > 1e-4, variable.path
 
 
+@pytest.mark.process
 def test_learns_a_rhythm_on_three_seeds():
     """Slow or fast oscillation, of any phase and size."""
     for seed in range(3):

@@ -269,6 +269,7 @@ def test_kolen_pollack_feedback_approaches_the_kernel_at_the_decay():
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.process
 def test_it_learns():
     """Three classes in the plane that no line separates, three seeds."""
     for seed in range(3):

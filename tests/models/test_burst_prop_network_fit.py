@@ -159,6 +159,7 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path, fresh):
     assert difference(fresh, train(reference(**EVERYTHING), 4)) < 1e-5
 
 
+@pytest.mark.process
 def test_file_loads_on_every_backend(fresh, tmp_path):
     layer_checks.check_file_loads_on_every_backend(fresh, X, tmp_path)
 
@@ -188,6 +189,7 @@ def test_steps_per_execution(one_epoch):
         assert difference(fit(), one_epoch) < 1e-5
 
 
+@pytest.mark.mixed_types
 @pytest.mark.parametrize(
     "make",
     [

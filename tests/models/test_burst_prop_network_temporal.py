@@ -103,6 +103,7 @@ CONFIGURATIONS = {
 }
 
 
+@pytest.mark.nan
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_60_steps_equal_float64(name):
     """In what it says, what it learns, and what it then does by itself."""
@@ -194,6 +195,7 @@ def test_a_frozen_model_does_not_learn(when):
     assert temporal_difference(model, start) < 1e-7
 
 
+@pytest.mark.nan
 def test_nan_is_seen():
     """Of an input from its step on; and in all that learns from it."""
     model = temporal_network(temporal_reference())
@@ -210,6 +212,7 @@ def test_nan_is_seen():
         assert np.isnan(to_numpy(layer.kernel)).any()
 
 
+@pytest.mark.nan
 def test_padding():
     """Behind a sequence and without a teacher, it changes nothing."""
     reference = temporal_reference(batch=1)
@@ -354,6 +357,7 @@ def test_a_hidden_neuron_sees_what_was_meant(arguments, low, high):
     assert low < mean < high
 
 
+@pytest.mark.process
 def test_it_learns():
     """Slow curves, cut into eight sequences; three seeds."""
     task = Sinusoids(inputs=20, targets=2, steps=400)

@@ -126,6 +126,7 @@ def test_resumed_training_equals_uninterrupted_training(carried, tmp_path):
     )
 
 
+@pytest.mark.process
 def test_file_loads_on_every_backend(carried, tmp_path):
     layer_checks.check_file_loads_on_every_backend(carried, X, tmp_path)
 

@@ -175,6 +175,7 @@ def test_the_modulation_of_a_masked_network():
         modulation_model(model)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("preset", ["one_neuron_adaptive", "association"])
 def test_files_load_on_every_backend(preset, tmp_path):
     layer_checks.check_file_loads_on_every_backend(

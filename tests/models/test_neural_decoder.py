@@ -126,6 +126,7 @@ def test_free_time_axis():
     assert free.predict(WINDOWS[:, -3:], verbose=0).shape == (7, 2)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -149,6 +150,7 @@ def test_the_scores_model_of_a_loaded_file(tmp_path):
     )
 
 
+@pytest.mark.process
 def test_learns_with_dropout_on_three_seeds():
     """Copy the newest bin's first two channels."""
     rng = np.random.default_rng(0)

@@ -52,6 +52,7 @@ def long_run(tmp_path_factory):
     return folder, x, mask, models, streamed
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", cases.LONG)
 def test_equals_the_model_over_10_000_steps_of_64_streams(long_run, name):
     _, x, mask, models, streamed = long_run
@@ -63,6 +64,7 @@ def test_equals_the_model_over_10_000_steps_of_64_streams(long_run, name):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.process
 def test_goes_on_in_another_process_on_another_backend(long_run):
     folder, *_, streamed = long_run
     done = subprocess.run(
@@ -337,6 +339,7 @@ def test_other_files_are_refused(single, tmp_path):
         np.testing.assert_array_equal(kept, state[name])
 
 
+@pytest.mark.process
 def test_memory_is_flat(single):
     def grown(steps):
         gc.collect()

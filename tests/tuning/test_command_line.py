@@ -154,6 +154,7 @@ def test_retraining_takes_other_seeds_and_the_searchs_backend(
         read_arguments(STEM, ["--directory", str(tmp_path), "--retrain"])
 
 
+@pytest.mark.nan
 def test_a_retraining_in_nan_leaves_the_others(searched, monkeypatch, capsys):
     def run(hypermodel, *arguments, **options):
         if hypermodel.space != "defaults":

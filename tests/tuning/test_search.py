@@ -175,6 +175,7 @@ def test_more_trials_by_resuming(done, tmp_path):
     ]
 
 
+@pytest.mark.nan
 def test_faults_are_recorded_and_the_search_goes_on(tmp_path):
     tuner = search(
         make_settings(

@@ -39,6 +39,7 @@ def learn(network, aligned):
     return network
 
 
+@pytest.mark.nan
 @pytest.mark.parametrize("aligned", [False, True])
 def test_rules_equal_float64(aligned):
     start = temporal_reference()
