@@ -47,7 +47,9 @@ class WarmAverage:
         average = m * average + (1 - m) * weights
         m = min(ema_momentum, (1 + t) / (10 + t)),  0 in the first step.
 
-    `keras.callbacks.SwapEMAWeights` takes it as it takes Keras' own.
+    `keras.callbacks.SwapEMAWeights` takes it as it takes Keras' own. On torch,
+    where Keras' own four update all variables at once, it takes one after the
+    other: some milliseconds a step.
     """
 
     iterations: Any

@@ -8,6 +8,7 @@ import pytest
 import keras_seqattn as ks
 from keras_seqattn._training.recipe import MAX_BYTES
 from keras_seqattn._training.recipe import Recipe
+from keras_seqattn._training.weight_averages import WarmAverage
 from tests.backend import to_numpy
 
 PLAIN = Recipe(epochs=4, batch_size=8, learning_rate=0.02)
@@ -158,7 +159,8 @@ def test_optimizers():
     assert isinstance(sgd, keras.optimizers.SGD) and sgd.momentum == 0.7
     assert (sgd.weight_decay, sgd.clipnorm) == (0.03, None)
     adam = PLAIN.make_optimizer(10)
-    assert type(adam) is keras.optimizers.Adam and not adam.use_ema
+    assert isinstance(adam, keras.optimizers.Adam) and not adam.use_ema
+    assert not isinstance(adam, WarmAverage)
     assert (adam.clipnorm, adam.weight_decay) == (1.0, None)
     for name in ("Adam", "Nadam", "RMSprop", "SGD"):
         expected = getattr(keras.optimizers, name)
@@ -168,6 +170,7 @@ def test_optimizers():
             ).make_optimizer(10)
             assert isinstance(optimizer, expected)
             assert optimizer.use_ema is (average is not None)
+            assert isinstance(optimizer, WarmAverage) is optimizer.use_ema
 
 
 def test_l2_is_added_to_the_gradient():
@@ -279,7 +282,7 @@ def test_an_average_of_few_steps_is_no_worse_than_none():
     y = rng.integers(0, 4, 14 * 32 + 400)
     x = centers[y] + 0.9 * rng.normal(size=(len(y), 6))
 
-    def accuracy(seed, optimizer, callbacks):
+    def accuracy(seed, optimizer, recipe):
         keras.utils.set_random_seed(seed)
         model = keras.Sequential(
             [
@@ -298,19 +301,18 @@ def test_an_average_of_few_steps_is_no_worse_than_none():
             epochs=6,
             verbose=0,
             validation_data=(x[:400], y[:400]),
-            callbacks=callbacks,
+            callbacks=recipe.callbacks(),
         ).history["val_accuracy"][-1]
 
     plain = Recipe(epochs=6, batch_size=32, learning_rate=3e-2)
     averaged = dataclasses.replace(plain, average=0.99)
-    callbacks = averaged.callbacks()
     for seed in range(3):
-        none = accuracy(seed, plain.make_optimizer(14), [])
-        found = accuracy(seed, averaged.make_optimizer(14), callbacks)
+        none = accuracy(seed, plain.make_optimizer(14), plain)
+        found = accuracy(seed, averaged.make_optimizer(14), averaged)
         kerass = keras.optimizers.Adam(
             plain.rate(14), clipnorm=1.0, use_ema=True, ema_momentum=0.99
         )
-        assert accuracy(seed, kerass, callbacks) < none <= found
+        assert accuracy(seed, kerass, averaged) < none <= found
 
 
 # --- Files
