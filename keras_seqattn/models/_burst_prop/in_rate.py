@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
@@ -15,9 +14,6 @@ from keras_seqattn._backend.train_step import apply_gradients
 from keras_seqattn._backend.train_step import computed
 from keras_seqattn._backend.train_step import penalty_gradient
 from keras_seqattn.layers.burst_prop_dense import BurstPropDense
-
-if TYPE_CHECKING:
-    from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 
 
 class LayerBursts(NamedTuple):
@@ -74,13 +70,13 @@ class InRate:
         """Any will do."""
 
     def call(
-        self, network: "BurstPropNetwork", inputs: Any, training: bool | None
+        self, network: keras.Model, inputs: Any, training: bool | None
     ) -> Any:
         """Return the output's event rates."""
         return network.event_rates(inputs, training=training)[-1]
 
     def learn(
-        self, network: "BurstPropNetwork", x: Any, y: Any, sample_weight: Any
+        self, network: keras.Model, x: Any, y: Any, sample_weight: Any
     ) -> tuple[Any, Any]:
         """Learn from one batch, and return outputs and loss before it."""
         rates = network.event_rates(x, training=True)
