@@ -1,5 +1,6 @@
 """Tables: in markdown for files, in columns for a terminal."""
 
+import abc
 import itertools
 import shutil
 import sys
@@ -86,12 +87,12 @@ def _widths(columns: list[tuple[str, ...]], room: int | None) -> list[int]:
     return widths
 
 
-class Tabulated:
+class Tabulated(abc.ABC):
     """A report that has a table."""
 
+    @abc.abstractmethod
     def table(self) -> str:
         """Return the table in markdown."""
-        raise NotImplementedError
 
     def show(self) -> None:
         """Print the table in columns, for a terminal."""
