@@ -280,11 +280,10 @@ class GainModulatedNeuronCell(keras.layers.Layer):
     def drive(self, x: Any) -> Any:
         """Inputs (..., features) to pre-activations (..., units)."""
         x = ops.cast(x, self.compute_dtype)  # Integers may come.
-        a = (
-            x * self.kernel[0]
-            if self.connection == "one_to_one"
-            else ops.matmul(x, self.kernel)
-        )
+        if self.connection == "one_to_one":
+            a = x * self.kernel[0]
+        else:
+            a = ops.matmul(x, self.kernel)
         return a + self.bias if self.use_bias else a
 
     def controller_inputs(self, x: Any, a: Any, y: Any = None) -> Any:
