@@ -71,8 +71,6 @@ class Results:
     def _on_end(self, trial: Trial) -> None:
         if trial.status not in FINISHED:
             return
-        if trial.status == TrialStatus.COMPLETED:
-            self._write_recipe(trial)
         self._write()
         write_hparams(
             self.directory / "tensorboard" / f"trial_{trial.trial_id}",
@@ -106,8 +104,8 @@ class Results:
         found = self.hypermodel.configuration(hp)
         recipe = self.hypermodel.recipe(found)
         for name, settings in (
-            ("recipe.json", recipe.to_dict()),
             ("model.json", {"model": found.model, "others": found.others}),
+            ("recipe.json", recipe.to_dict()),
         ):
             write_atomically(
                 self._folder(trial) / name,
@@ -139,6 +137,10 @@ class Results:
             self.directory / "results.md",
             f"{self._preface()}\n{markdown_table(head, shown)}\n",
         )
+        for trial in self._ranked():
+            # Here, since a process may be killed after the end of a trial.
+            if not (self._folder(trial) / "recipe.json").exists():
+                self._write_recipe(trial)
         for trial in best:
             self._copy(trial)
 
