@@ -176,7 +176,7 @@ def window_ends_of_parts(
         every = window_ends(seams_between(segment, parts), timesteps)
     except ValueError:
         every = ends["train"]
-    every = every[recording.scored[every]]
+    every = every[np.asarray(recording.scored)[every]]
     for number, name in enumerate(PARTS):
         ends[name] = every[parts[every] == number]
         if not len(ends[name]):

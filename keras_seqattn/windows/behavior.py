@@ -85,8 +85,8 @@ class Behavior:
 
     def mean_within(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
         """Average the samples of each bin; without any, interpolate."""
-        first = np.searchsorted(self.times, starts)
-        stop = np.searchsorted(self.times, stops)
+        first = np.searchsorted(self.times, starts - self._slack)
+        stop = np.searchsorted(self.times, stops - self._slack)
         count = (stop - first)[:, None]
         # Differences of one running sum per axis, about its mean.
         center = self.movement.mean(axis=0)

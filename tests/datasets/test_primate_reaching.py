@@ -176,7 +176,7 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     position = ks.decoding.load_recording(
         path, "pos", effector="finger", bin_ms=128
     )
-    assert position.name == "finger position (mm)"
+    assert position.quantity == "finger position (mm)"
     np.testing.assert_allclose(
         position.movement, 0.064 * v.cumsum(axis=0)[1::2], atol=1e-3
     )

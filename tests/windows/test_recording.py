@@ -88,7 +88,10 @@ def broken(array, value):
         ((SPIKES.astype(str), VELOCITY), "`spikes` must hold numbers"),
         ((SPIKES, VELOCITY, np.zeros((50, 1))), "`segment` must be of rank 1"),
         ((SPIKES, VELOCITY, np.zeros(9)), "9 rows in `segment`"),
-        ((SPIKES, VELOCITY, None, 0.0), "`bin_width` must be a finite number above 0"),
+        (
+            (SPIKES, VELOCITY, None, 0.0),
+            "`bin_width` must be a finite number above 0",
+        ),
     ],
 )
 def test_bad_recordings(arguments, message):
