@@ -210,8 +210,8 @@ def _coverage(
     if min(part.share for part in found.values()) < COVERED:
         warnings.warn(
             "Few bins have a whole window before them "
-            f"({coverage_text(found)}). Segments are short: use fewer timesteps, or keep the bins between trials with "
-            "`scored` false (`Recording.from_spike_times(trials=...)` does), "
+            f"({coverage_text(found)}). Segments are short: use fewer "
+            "timesteps, or keep the bins between trials with `scored` false (`Recording.from_spike_times(trials=...)` does), "
             "so that windows begin in them.",
             stacklevel=4,
         )

@@ -370,7 +370,8 @@ def test_folds_train_and_score_on_their_own_blocks():
         one, other = found.folds["no attention", 2][number]
         assert one != other and min(one.r2, other.r2) > 0.5
     means = [np.mean([s.r2 for s in f]) for f in found.folds["no attention", 2]]
-    row = f"| no attention | 2 | {np.mean(means):.3f} ± {np.std(means, ddof=1):.3f}"
+    spread = f"{np.mean(means):.3f} ± {np.std(means, ddof=1):.3f}"
+    row = f"| no attention | 2 | {spread}"
     assert row in found.fold_table()
     assert f"| {min(means):.3f} | {max(means):.3f} |" in found.fold_table()
     told = found.to_dict()["folds"][-1]["seeds_by_fold"]
