@@ -211,8 +211,9 @@ def _coverage(
         warnings.warn(
             "Few bins have a whole window before them "
             f"({coverage_text(found)}). Segments are short: use fewer "
-            "timesteps, or keep the bins between trials with `scored` false (`Recording.from_spike_times(trials=...)` does), "
-            "so that windows begin in them.",
+            "timesteps, or keep the bins between trials, with `scored` false, "
+            "so that windows begin in them: "
+            "`Recording.from_spike_times(trials=...)` does.",
             stacklevel=4,
         )
     return found
