@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,15 @@ from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_seeds
 from keras_seqattn._training.recipe import Recipe
+from keras_seqattn.decoding.baselines import MEAN
+from keras_seqattn.decoding.baselines import WIENER
+from keras_seqattn.decoding.baselines import SimpleDecoder
+from keras_seqattn.decoding.baselines import check_baselines
+from keras_seqattn.decoding.baselines import fit_baselines
 from keras_seqattn.decoding.baselines import mean_baseline
-from keras_seqattn.decoding.baselines import ridge_baseline
+from keras_seqattn.decoding.baselines import mean_costs
+from keras_seqattn.decoding.baselines import score_by_length
+from keras_seqattn.decoding.costs import model_costs
 from keras_seqattn.decoding.data import PARTS
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.latency import measure_latency
@@ -46,6 +54,7 @@ def decode_recording(
     selection_part: str = "train",
     rule: str = "default",
     build: Callable[..., keras.Model] = build_neural_decoder,
+    baselines: Mapping[str, Any] | None = None,
     verbose: int = 1,
 ) -> DecodingReport:
     """Find the fewest timesteps that decode a recording, and compare.
@@ -58,8 +67,9 @@ def decode_recording(
        are trained at neighbouring lengths, and the smallest length within
        `tolerance` of the full window's validation R2 is recommended.
     4. Score on the test part, once: with and without attention, at the full
-       and at the recommended length, beside ridge regression and the
-       training mean, with the latency of a single window.
+       and at the recommended length, beside the training mean, the Wiener
+       filter, the Wiener cascade, the Kalman filter and decoders of your own,
+       with what each costs and the latency of a single window.
 
     Each training seeds the global generators with its seed
     (`keras.utils.set_random_seed`), minimizes the squared error by the
@@ -86,6 +96,11 @@ def decode_recording(
         build: Function `build(timesteps, channels, outputs, pooling=...)` to
             an uncompiled model, such as `functools.partial` of
             `build_neural_decoder` with your settings.
+        baselines: Decoders of your own to stand beside, by name: objects with
+            `fit(X, y)` and `predict(X)`, such as scikit-learn's regressors,
+            whose rows are flat standardized windows; or a `WienerFilter`,
+            `WienerCascade` or `KalmanFilter` with your settings, also in
+            place of the default of the same name.
         verbose: 0 is silent, 1 shows one progress bar a training.
 
     Returns:
@@ -109,6 +124,8 @@ def decode_recording(
     check_tolerance(tolerance)
     seeds = check_seeds(seeds)
     data = DecodingData(recording, timesteps, fractions, transform)
+    simple = check_baselines(baselines)
+    fitted = fit_baselines(simple, data, [timesteps])
     trainer = DecoderTrainer(data, build, seeds, recipe, verbose)
 
     trained = {("attention", timesteps): trainer.train("attention", timesteps)}
@@ -130,6 +147,8 @@ def decode_recording(
     best = recommendation.timesteps
     if best != timesteps:
         trained["attention", best] = trainer.train("attention", best)
+        windowed = {k: v for k, v in simple.items() if v.has_window}
+        fitted |= fit_baselines(windowed, data, [best])
     settings = {
         "seeds": list(seeds),
         "fractions": list(fractions),
@@ -138,12 +157,17 @@ def decode_recording(
         "rule": rule,
         **recipe.to_dict(),
     }
-    return _report(data, trained, selection, recommendation, settings)
+    curve = score_by_length(simple[WIENER], data, recommendation.scores)
+    return _report(
+        data, trained, fitted, curve, selection, recommendation, settings
+    )
 
 
 def _report(
     data: DecodingData,
     trained: dict[tuple[str, int], TrainedDecoders],
+    fitted: dict[tuple[str, int], SimpleDecoder],
+    wiener_curve: dict[int, float],
     selection: TimestepSelection,
     recommendation: TimestepRecommendation,
     settings: dict[str, Any],
@@ -166,22 +190,22 @@ def _report(
         recommendation=recommendation,
         cells={cell: trained[cell].scores("test") for cell in compared},
         baselines={
-            ("training mean", 0): mean_baseline(data),
-            **{
-                ("ridge", k): ridge_baseline(data, k)
-                for k in dict.fromkeys((timesteps, best))
-            },
+            (MEAN, 0): mean_baseline(data),
+            **{key: decoder.score(data) for key, decoder in fitted.items()},
         },
-        ridge_curve={
-            k: ridge_baseline(data, k, "validation").r2
-            for k in recommendation.scores
-        },
+        wiener_curve=wiener_curve,
         latency=measure_latency(
             {cell: trained[cell].model for cell in compared}
         ),
         parameters={
             cell: trained[cell].model.count_params() for cell in compared
         },
+        costs={
+            **{cell: model_costs(trained[cell].model) for cell in compared},
+            (MEAN, 0): mean_costs(data),
+            **{key: decoder.costs for key, decoder in fitted.items()},
+        },
+        simple_decoders=fitted,
         decoder=data.deploy(trained["last", best].best_model()),
         test_windows=take_windows(
             data.recording.spikes, data.ends["test"], best
