@@ -11,6 +11,7 @@ import numpy as np
 from keras_seqattn._keras_internals import run_through_graph
 from keras_seqattn.layers.temporal_attention import TemporalAttention
 
+_GRAPHS = (keras.Function, keras.Sequential)
 COST_TITLES = ("parameters", "bytes", "multiply-adds a bin")
 
 
@@ -73,8 +74,9 @@ def model_costs(
     print(ks.decoding.model_costs(model).parameters)  # 4066
     ```
     """
-    shape = model.input_shape
-    if isinstance(shape, (list, dict)):
+    # Neither of a subclassed model nor of one that was never built.
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or not isinstance(model, _GRAPHS):
         return None
     sizes = [timesteps if size is None else size for size in shape[1:]]
     if None in sizes:
@@ -118,7 +120,7 @@ class _Counter:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _call(self, layer: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(layer, keras.Model):
+        if isinstance(layer, _GRAPHS):
             return self.run(layer, arguments[0])
         count = _COUNTS.get(type(layer))
         if count is not None:
