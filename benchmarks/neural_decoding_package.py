@@ -18,26 +18,19 @@ PARTS = ("validation", "test")
 
 
 def kalman(arrays, lag):
-    """Fit to training bins one after another, decode run by run."""
-    counts, states = arrays["counts"], arrays["states"]
+    """Fit to training bins laid end to end, and decode such ones."""
 
     def shifted(part):
-        for start, stop in arrays[f"runs_{part}"]:
-            if stop - start > lag + 1:
-                yield (
-                    counts[start : stop - lag],
-                    states[start + lag : stop],
-                    slice(start + lag, stop),
-                )
+        bins = arrays[f"bins_{part}"]
+        stop = len(bins) - lag
+        return arrays["counts"][bins[:stop]], arrays["states"][bins[lag:]]
 
-    z, x, _ = zip(*shifted("train"), strict=True)
     model = KalmanFilterRegression(C=1)
-    model.fit(np.concatenate(z), np.concatenate(x))
-    decoded = np.zeros_like(states)
+    model.fit(*shifted("train"))
+    decoded = np.zeros_like(arrays["states"])
     for part in PARTS:
-        for z, x, bins in shifted(part):
-            # It begins at the first row: here at the mean, not at the truth.
-            decoded[bins] = model.predict(z, np.zeros_like(x))
+        # It begins at the true state of the first bin.
+        decoded[arrays[f"bins_{part}"][lag:]] = model.predict(*shifted(part))
     return decoded
 
 
