@@ -20,6 +20,9 @@ from keras_seqattn.decoding.estimators import EstimatorDecoder
 from keras_seqattn.decoding.kalman import LinearModel
 from keras_seqattn.decoding.kalman import settled_gain
 
+# NumPy alone.
+pytestmark = pytest.mark.plain
+
 TIMESTEPS = 4
 RECORDING = ks.tasks.simulated_reaching(
     bins=1500, units=12, kernel_length=2, mean_rate=40.0, segment_bins=100

@@ -8,6 +8,8 @@ from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import model_costs
 from keras_seqattn.decoding.costs import cost_cells
 
+pytestmark = pytest.mark.backend
+
 T, N, U, H = 5, 7, 6, 3
 # Products a bin of a cell of U units, with N inputs.
 CELLS = {
