@@ -11,7 +11,7 @@ PREPROCESSING = ks.export.Preprocessing(
     transform="sqrt",
     window=20,
     timesteps=7,
-    step_seconds=0.05,
+    bin_width=0.05,
     channels=["a", "b", "c", "d", "e"],
     units={"spikes": "1 / bin", "decoded": "cm/s"},
 )

@@ -16,7 +16,7 @@ def test_what_was_said_comes_back():
         "in_model": False,
         "window": 20,
         "timesteps": 7,
-        "step_seconds": 0.05,
+        "bin_width": 0.05,
         "channels": ["a", "b", "c", "d", "e"],
         "units": {"spikes": "1 / bin", "decoded": "cm/s"},
         "package_version": ks.__version__,
@@ -27,7 +27,7 @@ def test_what_was_said_comes_back():
 
 
 def test_arrays_will_do_and_can_be_compared():
-    fields = {"transform": None, "window": np.int64(4), "step_seconds": 1}
+    fields = {"transform": None, "window": np.int64(4), "bin_width": 1}
     found, same = (
         Preprocessing(
             array([0.5, 1]),
@@ -54,7 +54,7 @@ def test_arrays_will_do_and_can_be_compared():
         ({"channels": ["a"]}, "must name all 2 channels.*1 names"),
         ({"window": 0}, "`window` must be a positive integer"),
         ({"timesteps": 1.5}, "`timesteps` must be a positive integer"),
-        ({"step_seconds": -1}, "`step_seconds` must be a finite number"),
+        ({"bin_width": -1}, "`bin_width` must be a finite number"),
     ],
 )
 def test_bad_fields(fields, message):
