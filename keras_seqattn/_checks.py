@@ -122,28 +122,6 @@ def check_finite_number(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_ids(name: str, values: Any) -> tuple[str | int, ...]:
-    """Return `values` as a tuple of texts and integers, none of them twice."""
-    found = []
-    if isinstance(values, Iterable) and not isinstance(values, (str, bytes)):
-        found = list(values)
-    wrong = [
-        value
-        for value in found
-        if isinstance(value, bool)
-        or not isinstance(value, (str, numbers.Integral))
-        or value == ""
-    ]
-    ids = [str(x) if isinstance(x, str) else x for x in found]
-    twice = [] if wrong else [x for x in dict.fromkeys(ids) if ids.count(x) > 1]
-    if not found or wrong or twice:
-        raise ValueError(
-            f"`{name}` must hold texts that are not empty or integers, none "
-            f"of them twice. Received: {name}={wrong or twice or values!r}"
-        )
-    return tuple(x if isinstance(x, str) else int(x) for x in ids)
-
-
 def check_integer_range(name: str, value: Any) -> tuple[int, int]:
     """Return `value` as (smallest, largest), integers >= 1 in order."""
     if (

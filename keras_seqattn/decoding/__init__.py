@@ -6,6 +6,10 @@ from keras_seqattn.decoding.baselines import ridge_baseline as ridge_baseline
 from keras_seqattn.decoding.data import DecodingData as DecodingData
 from keras_seqattn.decoding.latency import Latency as Latency
 from keras_seqattn.decoding.latency import measure_latency as measure_latency
+from keras_seqattn.decoding.prediction import DecodedMovement as DecodedMovement
+from keras_seqattn.decoding.prediction import (
+    predict_recording as predict_recording,
+)
 from keras_seqattn.decoding.report import DecodingReport as DecodingReport
 from keras_seqattn.decoding.score import Score as Score
 from keras_seqattn.decoding.compare import decode_recording as decode_recording

@@ -175,9 +175,13 @@ def _said(model: keras.Model) -> Preprocessing:
             f"Received: {model.name} with the preprocessing {said}"
         )
     shapes = [getattr(model, name) for name in ("input_shape", "output_shape")]
-    if not all(
-        isinstance(shape, tuple) and len(shape) in (2, 3) for shape in shapes
-    ) or len(shapes[0]) != 3:
+    if (
+        not all(
+            isinstance(shape, tuple) and len(shape) in (2, 3)
+            for shape in shapes
+        )
+        or len(shapes[0]) != 3
+    ):
         raise ValueError(
             "`model` must go from spike counts (batch, time, units) to "
             "movement. Of a one-step twin give the model that it was made of, "

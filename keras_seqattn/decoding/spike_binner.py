@@ -9,10 +9,12 @@ import numpy as np
 
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_finite_number
-from keras_seqattn._checks import check_ids
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn.windows.binning import rounding
+from keras_seqattn.windows.recording import check_bin_width
+from keras_seqattn.windows.spike_trains import check_unit_ids
 
 
 class SpikeBin(NamedTuple):
@@ -99,13 +101,8 @@ class SpikeBinner:
         max_gap: float = 10.0,
         max_late: float = 1.0,
     ) -> None:
-        self.unit_ids = check_ids("unit_ids", unit_ids)
-        self.bin_width = check_positive_number("bin_width", bin_width)
-        if self.bin_width > 1:
-            raise ValueError(
-                "`bin_width` is in seconds, and at most 1. Is this in "
-                f"milliseconds? Received: bin_width={bin_width!r}"
-            )
+        self.unit_ids = _unit_ids(unit_ids)
+        self.bin_width = check_bin_width(bin_width)
         self.patience = check_non_negative_number("patience", patience)
         self.unknown = check_choice("unknown", unknown, ("refuse", "ignore"))
         self.max_gap = check_positive_number("max_gap", max_gap)
@@ -341,16 +338,23 @@ def bin_numbers(
 ) -> np.ndarray:
     """Return the number of the bin that each time is in.
 
-    One within a few rounding errors of an edge is on it: in the bin that
-    begins there.
+    By the rule of `windows.binning.count_spikes`: one within the rounding of
+    an edge is in the bin that begins there.
     """
-    places = (times - start) / bin_width
-    # Of time, start, width, difference and quotient, each at most half of it.
-    rounding = 4 * np.finfo(np.float64).eps
-    rounding = rounding * (np.abs(times) + abs(start)) / bin_width
-    nearest = np.rint(places)
-    on_edge = np.abs(places - nearest) <= rounding
-    return np.where(on_edge, nearest, np.floor(places)).astype(np.int64)
+    slack = rounding(np.append(times, start), bin_width)
+    return np.floor((times + slack - start) / bin_width).astype(np.int64)
+
+
+def _unit_ids(unit_ids: Any) -> tuple[str | int, ...]:
+    if isinstance(unit_ids, str) or not np.iterable(unit_ids):
+        raise ValueError(
+            "`unit_ids` must hold one id a unit, text or an integer. "
+            f"Received: unit_ids={unit_ids!r}"
+        )
+    ids = check_unit_ids(list(unit_ids))
+    if not ids:
+        raise ValueError("`unit_ids` must not be empty. Received: no unit")
+    return ids
 
 
 def _stamps(times: Any) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What must be done to a recording before the exported model sees it."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn._checks import check_finite_number
-from keras_seqattn._checks import check_ids
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn.windows.spike_trains import check_unit_ids
 from keras_seqattn.version import __version__
 
 
@@ -96,8 +97,8 @@ class Preprocessing:
             "lag": check_finite_number,
             "quantity": _text,
             "channels": _texts,
-            "unit_ids": check_ids,
-            "classes": check_ids,
+            "unit_ids": _unit_ids,
+            "classes": _classes,
             "units": _texts_by_name,
         }
         for name, check in checks.items():
@@ -170,6 +171,39 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
             f"`{name}` must be a list of texts. Received: {name}={value!r}"
         )
     return tuple(map(str, value))
+
+
+def _unit_ids(name: str, value: Any) -> tuple[str | int, ...]:
+    return check_unit_ids(_list(name, value))
+
+
+def _classes(name: str, value: Any) -> tuple[str | int, ...]:
+    names = [
+        str(item) if isinstance(item, str) else item
+        for item in _list(name, value)
+    ]
+    wrong = [
+        item
+        for item in names
+        if isinstance(item, bool)
+        or not isinstance(item, (str, numbers.Integral))
+        or not str(item).strip()
+    ]
+    if wrong or len(set(names)) != len(names):
+        raise ValueError(
+            f"`{name}` must be texts that are not empty or integers, none of "
+            f"them twice. Received: {name}={value!r}"
+        )
+    return tuple(x if isinstance(x, str) else int(x) for x in names)
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple, np.ndarray)) or not len(value):
+        raise ValueError(
+            f"`{name}` must be a list of texts or integers. "
+            f"Received: {name}={value!r}"
+        )
+    return list(value)
 
 
 def _texts_by_name(name: str, value: Any) -> dict[str, str]:

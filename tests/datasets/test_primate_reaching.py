@@ -164,8 +164,8 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     found = ks.decoding.load_recording(path, alignment="mean")
     np.testing.assert_array_equal(found.spikes, planted.spikes)
     assert found.spikes.sum() > 500
-    assert found.dt == 0.064
-    assert found.name == "cursor velocity (mm/s)"
+    assert found.bin_width == 0.064
+    assert found.quantity == "cursor velocity (mm/s)"
     # Of a bin's 16 central differences the first looks back half way.
     v = planted.movement
     np.testing.assert_allclose(
