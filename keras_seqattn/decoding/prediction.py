@@ -23,12 +23,14 @@ class DecodedMovement(NamedTuple):
     Attributes:
         times: Array `(windows,)`, end in seconds of each bin that can be
             decoded: the newest of its window. The movement is that of
-            `times + lag`.
+            `times + lag`. By the recording's `times`; without them counted
+            from 0, as if no time were missing between segments; `None` where
+            the width of a bin is unknown too.
         movement: Array `(windows, axes)`, in the unit of the training data.
         bins: Integers `(windows,)`: `recording.movement[bins]` is the truth.
     """
 
-    times: np.ndarray
+    times: np.ndarray | None
     movement: np.ndarray
     bins: np.ndarray
 
@@ -36,7 +38,7 @@ class DecodedMovement(NamedTuple):
 def predict_recording(
     model: keras.Model, recording: Recording, batch_size: int = 256
 ) -> DecodedMovement:
-    """Decode each bin of a recording that can be.
+    """Decode each bin of a recording that can be, scored or not.
 
     What the model was trained on is written in it, and a recording that does
     not fit is refused: its numbers would mean nothing.
@@ -216,4 +218,9 @@ def _run_on(
 def _decoded(
     recording: Recording, movement: np.ndarray, bins: np.ndarray
 ) -> DecodedMovement:
-    return DecodedMovement(np.asarray(recording.times)[bins], movement, bins)
+    times = None
+    if recording.times is not None:
+        times = recording.times[bins]
+    elif recording.bin_width is not None:
+        times = (bins + 1) * recording.bin_width
+    return DecodedMovement(times, movement, bins)

@@ -107,7 +107,9 @@ class SpikeBinner:
         self.unknown = check_choice("unknown", unknown, ("refuse", "ignore"))
         self.max_gap = check_positive_number("max_gap", max_gap)
         self.max_late = check_non_negative_number("max_late", max_late)
-        self._columns = {unit: i for i, unit in enumerate(self.unit_ids)}
+        self._columns: dict[Any, int] = {
+            unit: i for i, unit in enumerate(self.unit_ids)
+        }
         self._lock = threading.Lock()
         self.reset(start)
 

@@ -12,8 +12,8 @@ import numpy as np
 from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
-from keras_seqattn.windows.spike_trains import check_unit_ids
 from keras_seqattn.version import __version__
+from keras_seqattn.windows.spike_trains import check_unit_ids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,10 @@ class Preprocessing:
 
 def _numbers(fields: Preprocessing, name: str) -> np.ndarray:
     value = getattr(fields, name)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # Lists of different lengths.
+        array = np.zeros(0)
     if (
         array.ndim != 1
         or not array.size

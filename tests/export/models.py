@@ -12,7 +12,11 @@ PREPROCESSING = ks.export.Preprocessing(
     window=20,
     timesteps=7,
     bin_width=0.05,
+    lag=-0.1,
+    quantity="velocity (cm/s)",
     channels=["a", "b", "c", "d", "e"],
+    unit_ids=[3, "8b", 12, 13, 21],
+    classes=["rest", "reach"],
     units={"spikes": "1 / bin", "decoded": "cm/s"},
 )
 
