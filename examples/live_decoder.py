@@ -31,10 +31,9 @@ import numpy as np
 import keras_seqattn as ks
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import print_tables
-from keras_seqattn.decoding import DecodedMovement
 from keras_seqattn.decoding import DecodingData
+from keras_seqattn.decoding import Predictions
 from keras_seqattn.decoding import Recording
-from keras_seqattn.decoding import Score
 from keras_seqattn.decoding import SpikeBinner
 from keras_seqattn.streaming import StreamingSession
 
@@ -190,7 +189,7 @@ def replay(
     units: np.ndarray,
     recording: Recording,
     arguments: argparse.Namespace,
-) -> tuple[DecodedMovement, dict[str, np.ndarray]]:
+) -> tuple[Predictions, dict[str, np.ndarray]]:
     """Send packet after packet, each when it is due.
 
     Returns:
@@ -203,7 +202,7 @@ def replay(
     number = int(np.ceil((recording.times[-1] - start) / packet))
     edges = start + packet * np.arange(1, number + 1)
     cuts = np.searchsorted(times, edges)
-    ends, decoded, seconds = [], [], []
+    decoded, seconds = [], []
     begin, sent = time.perf_counter(), 0
     for edge, cut in zip(edges, cuts, strict=True):
         # When the packet was due, not when there was time for it: a decoder
@@ -221,13 +220,10 @@ def replay(
             spike = begin + packet * (spike + 1) / arguments.speed
             ended = begin + (end - start) / arguments.speed
             seconds.append((done - spike, done - ended, done - pushed))
-            ends.append(end)
     names = ("from the last spike", "from the bin's end", "the step alone")
     latency = 1e3 * np.array(seconds).T
     return (
-        DecodedMovement(
-            np.array(ends), np.stack(decoded), np.arange(len(ends))
-        ),
+        Predictions(recording, np.arange(len(decoded)), np.stack(decoded)),
         dict(zip(names, latency, strict=True)),
     )
 
@@ -241,20 +237,19 @@ def wait_until(moment: float) -> None:
 
 def report(
     recording: Recording,
-    live: DecodedMovement,
-    batch: DecodedMovement,
+    live: Predictions,
+    batch: Predictions,
     latency: dict[str, np.ndarray],
     speed: float,
 ) -> None:
     # Live says something before there is a whole window, too.
-    kept = batch.bins[batch.bins < len(live.movement)]
-    same = live.movement[kept] - batch.movement[: len(kept)]
+    whole = np.isin(live.bins, batch.bins)
+    same = live.decoded[whole] - batch.decoded
     np.testing.assert_allclose(same, 0, atol=1e-3)
-    true = recording.movement[kept]
     print(
-        f"R2 live {Score.of(true, live.movement[kept]).r2:.3f}, in batches "
-        f"{Score.of(true, batch.movement[: len(kept)]).r2:.3f}; largest "
-        f"difference {np.abs(same).max():.0e} cm/s\n"
+        f"R2 live {live.score(whole).r2:.3f}, in batches "
+        f"{batch.score().r2:.3f}; largest difference {np.abs(same).max():.0e} "
+        "cm/s\n"
     )
     rows = [
         [name, *(f"{x:.2f}" for x in np.percentile(values, (50, 95, 99)))]
@@ -277,7 +272,7 @@ def report(
 
 def draw(
     recording: Recording,
-    live: DecodedMovement,
+    live: Predictions,
     latency: dict[str, np.ndarray],
     limit: float,
     path: pathlib.Path,
@@ -288,10 +283,10 @@ def draw(
     from keras_seqattn import visualization
 
     figure, axes = plt.subplots(2, 1, figsize=(9, 6), layout="constrained")
-    shown = min(150, len(live.movement))
+    shown = min(150, len(live.decoded))
     visualization.plot_decoded_trace(
         recording.movement[:shown, 0],
-        live.movement[:shown, 0],
+        live.decoded[:shown, 0],
         recording.bin_width,
         recording.quantity,
         axes[0],

@@ -68,8 +68,9 @@ def main() -> None:
     recording = ks.tasks.simulated_reaching(bins=arguments.bins)
     cut = arguments.bins * 4 // 5
     print(
-        f"Simulated reaching, {cut} bins of {1e3 * recording.bin_width:.0f} ms "
-        f"for training, {arguments.bins - cut} for the test; backend "
+        f"Simulated reaching, {cut} bins of "
+        f"{1e3 * recording.bin_width:.0f} ms for training, "
+        f"{arguments.bins - cut} for the test; backend "
         f"{keras.backend.backend()}"
     )
     keras.utils.set_random_seed(0)

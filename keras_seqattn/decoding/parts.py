@@ -49,7 +49,7 @@ def fold_parts(recording: Recording, folds: int) -> list[np.ndarray]:
             "`folds` must be 3 or more: to train, to validate, to test. "
             f"Received: folds={folds}"
         )
-    scored = np.flatnonzero(recording.scored)
+    scored = np.flatnonzero(np.asarray(recording.scored))
     starts = [block[0] for block in np.array_split(scored, folds) if len(block)]
     if recording.trial is not None:
         starts = [_first_of_trial(recording.trial, bin) for bin in starts]

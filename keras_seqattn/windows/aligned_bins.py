@@ -85,9 +85,9 @@ def aligned_bins(
 
 def _title(quantity: str, name: str | None) -> str:
     """Return what is decoded; a direction is told by the first word."""
-    if name is None or quantity == "as given":
+    if quantity == "as given":
         return name or "movement"
-    return f"{quantity} of {name}"
+    return quantity if name is None else f"{quantity} of {name}"
 
 
 def _runs(
@@ -208,6 +208,6 @@ def _labels(
             f"{len(labels)} labels for {count}"
         )
     if labels.dtype.kind not in "biu":
-        labels = np.array([str(label) for label in labels])
+        labels = np.array([str(label).strip() for label in labels])
     nothing = np.array([-1 if labels.dtype.kind in "biu" else ""])
     return np.concatenate([labels, nothing])[trial]

@@ -84,16 +84,16 @@ class Behavior:
         return values
 
     def mean_within(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-        """Average the samples of each bin; without any, interpolate."""
-        first = np.searchsorted(self.times, starts)
-        stop = np.searchsorted(self.times, stops)
+        """Average the samples of each bin; with one or none, interpolate."""
+        first = np.searchsorted(self.times, starts - self._slack)
+        stop = np.searchsorted(self.times, stops - self._slack)
         count = (stop - first)[:, None]
         # Differences of one running sum per axis, about its mean.
         center = self.movement.mean(axis=0)
         total = np.cumsum(self.movement - center, axis=0)
         total = np.concatenate([np.zeros((1, total.shape[1])), total])
         mean = center + (total[stop] - total[first]) / np.maximum(count, 1)
-        values = np.where(count > 0, mean, self.at((starts + stops) / 2))
+        values = np.where(count > 1, mean, self.at((starts + stops) / 2))
         whole = self._run(starts) == self._run(stops)
         values[~(whole & self._inside(starts) & self._inside(stops))] = np.nan
         return values

@@ -285,7 +285,7 @@ def _matrix(name: str, value: object, axes: str) -> np.ndarray:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(
             f"`{name}` must not be masked: what a mask hides would be used. "
-            f"Received: {np.ma.count_masked(value)} masked values. Fill them "
+            f"Received: {np.ma.getmaskarray(value).sum()} masked. Fill them "
             "with NaN, or leave their bins out."
         )
     return array.astype("float32")

@@ -100,7 +100,9 @@ def _by_unit(value: Any, unit_ids: Sequence[Any] | None) -> dict[Any, Any]:
             "`spike_times` must hold one array of seconds a unit: [times] for "
             f"a single unit. Received: {_short(value)}"
         )
-    ids = range(len(value)) if unit_ids is None else check_unit_ids(unit_ids)
+    ids = tuple(range(len(value)))
+    if unit_ids is not None:
+        ids = check_unit_ids(unit_ids)
     if len(ids) != len(value):
         raise ValueError(
             "`unit_ids` must name each unit of `spike_times`. Received: "

@@ -176,12 +176,12 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     position = ks.decoding.load_recording(
         path, "pos", effector="finger", bin_ms=128
     )
-    assert position.name == "finger position (mm)"
+    assert position.quantity == "finger position (mm)"
     np.testing.assert_allclose(
         position.movement, 0.064 * v.cumsum(axis=0)[1::2], atol=1e-3
     )
     acceleration = ks.decoding.load_recording(path, "acc", area="M1", bin_ms=16)
-    assert acceleration.name == "cursor acceleration (mm/s^2)"
+    assert acceleration.quantity == "cursor acceleration (mm/s^2)"
     assert len(acceleration.movement) == 1200
 
 

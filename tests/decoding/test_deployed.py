@@ -78,7 +78,7 @@ def test_each_bin_with_a_whole_window(tmp_path):
         end = expected[row]
         window = other.spikes[end - LENGTH + 1 : end + 1]
         np.testing.assert_allclose(
-            found.movement[row], by_hand(data, decoder, window), atol=1e-4
+            found.decoded[row], by_hand(data, decoder, window), atol=1e-4
         )
 
 
@@ -88,11 +88,29 @@ def test_the_test_part_by_another_way():
     expected = data.score("test", decoder.predict(x, verbose=0))
     found = predict_recording(model, data.recording)
     ends = data.ends["test"]
-    score = ks.decoding.Score.of(
-        data.recording.movement[ends],
-        found.movement[np.searchsorted(found.bins, ends)],
-    )
+    score = found.score(np.isin(found.bins, ends))
     assert score.r2 == pytest.approx(expected.r2, abs=1e-5)
+
+
+def test_bins_between_trials_are_decoded_and_not_scored(tmp_path):
+    _, _, model = deployed()
+    other = recording(bins=80, seed=1, trial=np.arange(80) // 40)
+    found = predict_recording(model, other)
+    scored = other.scored[found.bins]
+    assert 5 < (~scored).sum() < 40
+    expected = ks.decoding.Score.of(
+        other.movement[found.bins[scored]], found.decoded[scored]
+    )
+    assert found.score() == expected
+    first = scored & (found.bins < 40)
+    assert found.score_by("trial")[0] == ks.decoding.Score.of(
+        other.movement[found.bins[first]], found.decoded[first]
+    )
+    found.save(tmp_path / "decoded.csv")
+    text = (tmp_path / "decoded.csv").read_text()
+    rows = [line.split(",") for line in text.splitlines()]
+    column = rows[0].index("scored")
+    assert [row[column] for row in rows[1:]] == [str(int(x)) for x in scored]
 
 
 def test_a_free_time_axis():
@@ -102,7 +120,7 @@ def test_a_free_time_axis():
     window = recording(bins=80, seed=1).spikes[37 - LENGTH + 1 : 38]
     (row,) = np.flatnonzero(found.bins == 37)
     np.testing.assert_allclose(
-        found.movement[row], by_hand(data, decoder, window), atol=1e-4
+        found.decoded[row], by_hand(data, decoder, window), atol=1e-4
     )
 
 
@@ -119,7 +137,7 @@ def test_a_model_that_runs_on():
     np.testing.assert_allclose(found.times, 0.05 * np.arange(1, 81))
     for part in (slice(0, 30), slice(30, 50), slice(50, 80)):
         np.testing.assert_allclose(
-            found.movement[part],
+            found.decoded[part],
             by_hand(data, decoder, other.spikes[part]),
             atol=1e-4,
         )
@@ -168,7 +186,7 @@ def test_what_was_not_said_is_not_asked_for():
     said = ks.export.preprocessing_of(model)
     assert (said.bin_width, said.unit_ids, said.lag) == (None, None, 0.0)
     found = predict_recording(model, plain)
-    assert found.times is None and len(found.bins) == 400 - LENGTH + 1
+    assert found.times.tolist() == list(range(LENGTH, 401))  # In bins.
     # The width of a bin is not known, so any may be.
     again = recording(80, lag=0.0, unit_ids=None)
     assert len(predict_recording(model, again).times) == 80 - 4 * (LENGTH - 1)

@@ -1,12 +1,12 @@
 """Decode a whole recording with a deployed decoder."""
 
 from typing import Any
-from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn.decoding.predictions import Predictions
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import preprocessing_of
 from keras_seqattn.windows.cutting import take_windows
@@ -17,27 +17,9 @@ from keras_seqattn.windows.recording import Recording
 SECONDS = 1e-6
 
 
-class DecodedMovement(NamedTuple):
-    """What a decoder says of a recording.
-
-    Attributes:
-        times: Array `(windows,)`, end in seconds of each bin that can be
-            decoded: the newest of its window. The movement is that of
-            `times + lag`. By the recording's `times`; without them counted
-            from 0, as if no time were missing between segments; `None` where
-            the width of a bin is unknown too.
-        movement: Array `(windows, axes)`, in the unit of the training data.
-        bins: Integers `(windows,)`: `recording.movement[bins]` is the truth.
-    """
-
-    times: np.ndarray | None
-    movement: np.ndarray
-    bins: np.ndarray
-
-
 def predict_recording(
     model: keras.Model, recording: Recording, batch_size: int = 256
-) -> DecodedMovement:
+) -> Predictions:
     """Decode each bin of a recording that can be, scored or not.
 
     What the model was trained on is written in it, and a recording that does
@@ -54,7 +36,8 @@ def predict_recording(
         batch_size: Positive integer, how many windows at once.
 
     Returns:
-        A `DecodedMovement`: `times`, `movement` and `bins`.
+        A `Predictions`: `times`, `decoded` and `bins`, with scores and a
+        CSV file. What is decoded in a bin is the movement of `times + lag`.
 
     Raises:
         ValueError: A model that was not deployed, a recording of another kind
@@ -70,7 +53,7 @@ def predict_recording(
     model = data.deploy(decoder)
     decoded = ks.decoding.predict_recording(model, recording)
     # Three segments, and no window across a seam.
-    print(decoded.movement.shape)  # (988, 2)
+    print(decoded.decoded.shape)  # (988, 2)
     ```
     """
     batch_size = check_positive_integer("batch_size", batch_size)
@@ -91,7 +74,7 @@ def predict_recording(
         model.predict_on_batch(take_windows(recording.spikes, ends, length))
         for ends in np.split(bins, range(batch_size, len(bins), batch_size))
     ]
-    return _decoded(recording, np.concatenate(decoded), bins)
+    return Predictions(recording, bins, np.concatenate(decoded))
 
 
 def check_recording(said: Preprocessing, recording: Recording) -> None:
@@ -195,7 +178,7 @@ def _said(model: keras.Model) -> Preprocessing:
 
 def _run_on(
     model: keras.Model, recording: Recording, batch_size: int
-) -> DecodedMovement:
+) -> Predictions:
     """Run over segments, those of one length together."""
     segment = np.asarray(recording.segment)
     seams = np.flatnonzero(segment[1:] != segment[:-1]) + 1
@@ -212,15 +195,4 @@ def _run_on(
                 shape = (len(segment), found.shape[-1])
                 movement = np.zeros(shape, found.dtype)
             movement[bins] = found
-    return _decoded(recording, movement, np.arange(len(segment)))
-
-
-def _decoded(
-    recording: Recording, movement: np.ndarray, bins: np.ndarray
-) -> DecodedMovement:
-    times = None
-    if recording.times is not None:
-        times = recording.times[bins]
-    elif recording.bin_width is not None:
-        times = (bins + 1) * recording.bin_width
-    return DecodedMovement(times, movement, bins)
+    return Predictions(recording, np.arange(len(segment)), movement)
