@@ -93,7 +93,8 @@ class Predictions:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV file: time, trial, condition, true and decoded axes.
 
-        A column tells what is `scored`, where not all is.
+        Where a bin is not to be scored, what is true is not known: NaN. A
+        column tells what is `scored`, where not all is.
         """
         axes = range(self.decoded.shape[1])
         columns: dict[str, np.ndarray] = {"time": self.times, "bin": self.bins}
@@ -104,7 +105,8 @@ class Predictions:
         scored = np.asarray(self.recording.scored)[self.bins]
         if not scored.all():
             columns["scored"] = scored.astype(int)
-        columns |= {f"true_{axis}": self.true[:, axis] for axis in axes}
+        true = np.where(scored[:, None], self.true, np.nan)
+        columns |= {f"true_{axis}": true[:, axis] for axis in axes}
         columns |= {f"decoded_{axis}": self.decoded[:, axis] for axis in axes}
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)

@@ -82,7 +82,10 @@ def test_kalman_beside_the_textbook(quantity):
     """From the recording on: states, lag, regression and recursion anew."""
     lag = 1
     recording = Recording(
-        RECORDING.spikes, RECORDING.movement, RECORDING.segment, name=quantity
+        RECORDING.spikes,
+        RECORDING.movement,
+        RECORDING.segment,
+        quantity=quantity,
     )
     data = DecodingData(recording, TIMESTEPS)
     found = KalmanFilter([lag], 2.0, transforms=["sqrt"]).fit(data)
@@ -136,11 +139,13 @@ def test_kalman_beside_the_textbook(quantity):
 def test_kalman_finds_the_lag():
     shifted = np.roll(RECORDING.spikes, -3, axis=0)
     data = DecodingData(
-        Recording(shifted, RECORDING.movement, name="velocity"), TIMESTEPS
+        Recording(shifted, RECORDING.movement, quantity="velocity"), TIMESTEPS
     )
     base = KalmanFilter().fit(
         DecodingData(
-            Recording(RECORDING.spikes, RECORDING.movement, name="velocity"),
+            Recording(
+                RECORDING.spikes, RECORDING.movement, quantity="velocity"
+            ),
             TIMESTEPS,
         )
     )
