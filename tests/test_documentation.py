@@ -42,7 +42,10 @@ def pages():
     # What the other pages show needs several machines or devices.
     for path in (ROOT / "README.md", ROOT / "docs/serving.md"):
         for number, code in enumerate(FENCE.findall(path.read_text())):
-            yield pytest.param(code, id=f"{path.stem}-{number}")
+            # A proof tries negative counts, which have no root.
+            nan = "step_model" in code and ".deploy(" in code
+            marks = [pytest.mark.nan] * nan
+            yield pytest.param(code, id=f"{path.stem}-{number}", marks=marks)
 
 
 def write_published_files(folder):

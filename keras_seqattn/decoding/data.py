@@ -178,7 +178,7 @@ class DecodingData:
                 timesteps=decoder.input_shape[1],
                 bin_width=recording.bin_width,
                 lag=recording.lag,
-                quantity=recording.quantity,
+                quantity=recording.quantity.strip() or None,
                 unit_ids=recording.unit_ids,
             ),
             dtype="float32",

@@ -304,7 +304,7 @@ def test_bad_states(change, message):
 
 
 def test_a_thread_that_pushes_and_one_with_the_clock():
-    binner = SpikeBinner(["a"], 0.001, start=0.0, patience=0.5)
+    binner = SpikeBinner(["a"], 0.001, start=0.0, patience=2.0)
     found = []
     lock = threading.Lock()
 
@@ -325,7 +325,7 @@ def test_a_thread_that_pushes_and_one_with_the_clock():
         thread.start()
     for thread in threads:
         thread.join()
-    found += binner.advance(1.5)
+    found += binner.advance(3.0)
     assert sum(int(x.counts[0]) for x in found) == 2000
     assert len(found) == 1000
 

@@ -37,7 +37,7 @@ def test_live_is_what_batches_say(tmp_path):
             r"R2 live (\S+), in batches (\S+); .* (\S+) cm/s", printed
         ).groups(),
     )
-    assert live == batch and difference < 1e-3
+    assert abs(live - batch) < 2e-3 and difference < 1e-3
     # So short a training learns something.
     assert 0.2 < live < 1
     rows = [

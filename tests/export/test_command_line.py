@@ -91,6 +91,9 @@ def test_errors_are_a_line_and_nothing_is_written(
         fields.write_text(text)
         found = error(capsys, file, *onnx, "--preprocessing", fields)
         assert "must be JSON with the fields" in found
+    fields.write_text('{"mean": [0], "scale": [1], "in_model": "false"}')
+    found = error(capsys, file, *onnx, "--preprocessing", fields)
+    assert "`in_model` must be True or False" in found
     assert "must end with '.tflite'" in error(
         capsys, file, "--format", "litert", "--timesteps", 3, *target
     )
