@@ -9,6 +9,9 @@ import pathlib
 
 import numpy as np
 
+from keras_seqattn._files.array_file import REAL
+from keras_seqattn._files.array_file import ArrayFile
+
 _TEST_SHARE = 0.2
 
 
@@ -164,13 +167,13 @@ def load_mnist(path: str | os.PathLike[str]) -> LabelledImages:
     if not path.exists():
         raise FileNotFoundError(f"There is no MNIST at {str(path)!r}.")
     names = ("x_train", "y_train", "x_test", "y_test")
-    with np.load(path, allow_pickle=False) as file:
-        if missing := [name for name in names if name not in file]:
-            raise ValueError(
-                f"An `.npz` file of MNIST must hold {', '.join(names)}. "
-                f"Received: {str(path)!r} without {', '.join(missing)}"
-            )
-        x_train, y_train, x_test, y_test = (file[name] for name in names)
+    with ArrayFile(path) as file:
+        file.check_names(
+            names, f"An `.npz` file of MNIST must hold {', '.join(names)}."
+        )
+        x_train, y_train, x_test, y_test = (
+            file.read(name, REAL) for name in names
+        )
     return LabelledImages(
         _rows(x_train), y_train, _rows(x_test), y_test, "MNIST"
     )

@@ -88,7 +88,7 @@ def test_broken_mnist_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte"):
         learning_rules.load_mnist(tmp_path)
     np.savez(tmp_path / "a.npz", x_train=X, y_train=LABELS)
-    with pytest.raises(ValueError, match="without x_test, y_test"):
+    with pytest.raises(ValueError, match=r"lacks \['x_test', 'y_test'\]"):
         learning_rules.load_mnist(tmp_path / "a.npz")
     write_idx(tmp_path / "train-labels-idx1-ubyte", LABELS)
     file = tmp_path / "train-images-idx3-ubyte"
