@@ -78,7 +78,7 @@ def main() -> None:
         transform="sqrt",
         in_model=True,
         timesteps=arguments.timesteps,
-        step_seconds=recording.dt,
+        step_seconds=recording.bin_width,
         channels=[f"unit {i}" for i in range(x.shape[2])],
         units={"spike_counts": "spikes / bin", "movement": "cm/s"},
     )

@@ -210,7 +210,7 @@ def draw(
 
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
     visualization.plot_attention_profile(
-        report.selection, recording.dt, axes[0, 0]
+        report.selection, recording.bin_width, axes[0, 0]
     )
     visualization.plot_cumulative_share(report.selection, axes[0, 1])
     visualization.plot_score_against_timesteps(
@@ -220,8 +220,8 @@ def draw(
     visualization.plot_decoded_trace(
         report.test_movement[:150, 0],
         decoded[:, 0],
-        recording.dt,
-        recording.name,
+        recording.bin_width,
+        recording.quantity,
         axes[1, 1],
     )
     figure.savefig(path, dpi=120)

@@ -68,8 +68,9 @@ def main() -> None:
     recording = ks.tasks.simulated_reaching(bins=arguments.bins)
     cut = arguments.bins * 4 // 5
     print(
-        f"Simulated reaching, {cut} bins of {1e3 * recording.dt:.0f} ms for "
-        f"training, {arguments.bins - cut} for the test; backend "
+        f"Simulated reaching, {cut} bins of "
+        f"{1e3 * recording.bin_width:.0f} ms for training, "
+        f"{arguments.bins - cut} for the test; backend "
         f"{keras.backend.backend()}"
     )
     keras.utils.set_random_seed(0)
@@ -108,7 +109,7 @@ def main() -> None:
         "p99",
     )
     print_tables("\n" + markdown_table(head, rows))
-    bin_ms = 1e3 * recording.dt
+    bin_ms = 1e3 * recording.bin_width
     slowest = max(np.percentile(t, 99) for t in times.values())
     print(
         f"\nA bin is {bin_ms:.0f} ms long: in 99 of 100 bins the slower "
@@ -273,12 +274,12 @@ def draw(
         visualization.plot_decoded_trace(
             movement[:150, 0],
             decoded[:150, 0],
-            recording.dt,
-            recording.name,
+            recording.bin_width,
+            recording.quantity,
             ax,
         )
         ax.set_title(name)
-    visualization.plot_latency(times, 1e3 * recording.dt, axes[-1])
+    visualization.plot_latency(times, recording.bin_width, axes[-1])
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

@@ -13,9 +13,9 @@ from keras_seqattn._checks import check_seeds
 from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.decoding.baselines import mean_baseline
 from keras_seqattn.decoding.baselines import ridge_baseline
-from keras_seqattn.decoding.data import PARTS
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.latency import measure_latency
+from keras_seqattn.decoding.parts import PARTS
 from keras_seqattn.decoding.report import DecodingReport
 from keras_seqattn.decoding.timestep_selection import RULES
 from keras_seqattn.decoding.timestep_selection import TimestepRecommendation

@@ -1,19 +1,43 @@
 """Windows of a recording, split by time and standardized."""
 
+import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn.decoding.parts import PARTS
+from keras_seqattn.decoding.parts import chronological_parts
+from keras_seqattn.decoding.parts import seams_between
 from keras_seqattn.decoding.score import Score
-from keras_seqattn.windows.cutting import chronological_split
+from keras_seqattn.decoding.score import stands_still
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.recording import Recording
 from keras_seqattn.windows.standardizer import Standardizer
 
-PARTS = ("train", "validation", "test")
+# Below it, a warning.
+COVERED = 0.7
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """How much of a part of a recording its windows decode.
+
+    Attributes:
+        bins: Bins whose movement is known and to be scored.
+        windows: Those of them that end a whole window.
+    """
+
+    bins: int
+    windows: int
+
+    @property
+    def share(self) -> float:
+        """Share of the part's movement that is decoded."""
+        return self.windows / self.bins
 
 
 class DecodingData:
@@ -30,10 +54,16 @@ class DecodingData:
         fractions: Shares of the recording for training, validation and test,
             in time order.
         transform: `"sqrt"` or `None`.
+        parts: For each bin its place in `PARTS`, as from `fold_parts`, in
+            place of `fractions`.
+
+    Attributes:
+        ends: For each part the last bin of each window.
+        coverage: For each part a `Coverage`: how many of its bins are decoded.
 
     Raises:
-        ValueError: Negative counts to take a root of, no window, or a part
-            without a window.
+        ValueError: Negative counts to take a root of, a part without a
+            window, or one in which no axis moves.
     """
 
     def __init__(
@@ -42,14 +72,12 @@ class DecodingData:
         timesteps: int,
         fractions: Sequence[float] = (0.7, 0.1, 0.2),
         transform: str | None = "sqrt",
+        parts: np.ndarray | None = None,
     ) -> None:
         check_choice("transform", transform, ("sqrt", None))
-        if len(fractions) != 3:
-            raise ValueError(
-                "`fractions` must hold three shares, of training, validation "
-                f"and test. Received: fractions={fractions}"
-            )
         spikes = recording.spikes
+        if parts is None:
+            parts = chronological_parts(len(spikes), fractions)
         if transform == "sqrt":
             if spikes.min() < 0:
                 raise ValueError(
@@ -61,9 +89,9 @@ class DecodingData:
         self.recording = recording
         self.timesteps = timesteps
         self.transform = transform
-        ends = window_ends(np.asarray(recording.segment), timesteps)
-        parts = chronological_split(ends, len(spikes), timesteps, fractions)
-        self.ends = dict(zip(PARTS, parts, strict=True))
+        self.ends = window_ends_of_parts(recording, timesteps, parts)
+        self.coverage = _coverage(recording, self.ends, parts)
+        _check_movement(recording, self.ends)
         # Every bin that a training window holds, each once.
         change = np.zeros(len(spikes) + 1, dtype=np.int64)
         np.add.at(change, self.ends["train"] - timesteps + 1, 1)
@@ -108,6 +136,7 @@ class DecodingData:
         return Score.of(
             self.recording.movement[self.ends[part]],
             self.movement_standardizer.inverse(decoded),
+            self.recording.is_direction,
         )
 
     def deploy(self, decoder: keras.Model) -> keras.Model:
@@ -130,3 +159,76 @@ class DecodingData:
             decoder(x)
         )
         return keras.Model(counts, movement, name=f"{decoder.name}_deployed")
+
+
+def window_ends_of_parts(
+    recording: Recording, timesteps: int, parts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the last bin of each window, by part.
+
+    A window lies in one segment and in one part, and ends in a bin that is
+    scored: the windows that straddle a cut are dropped.
+    """
+    segment = np.asarray(recording.segment)
+    window_ends(segment, timesteps)  # Or no part can have one.
+    ends = {name: np.empty(0, np.int64) for name in PARTS}
+    try:
+        every = window_ends(seams_between(segment, parts), timesteps)
+    except ValueError:
+        every = ends["train"]
+    every = every[np.asarray(recording.scored)[every]]
+    for number, name in enumerate(PARTS):
+        ends[name] = every[parts[every] == number]
+        if not len(ends[name]):
+            raise ValueError(
+                f"The {name} part holds no window of {timesteps} timesteps "
+                "that is scored. Use fewer timesteps, other `fractions` or a "
+                f"longer recording. Received: {np.sum(parts == number)} bins "
+                "in this part"
+            )
+    return ends
+
+
+def _coverage(
+    recording: Recording, ends: dict[str, np.ndarray], parts: np.ndarray
+) -> dict[str, Coverage]:
+    found = {
+        name: Coverage(
+            int(np.sum(recording.scored & (parts == number))), len(ends[name])
+        )
+        for number, name in enumerate(PARTS)
+    }
+    if min(part.share for part in found.values()) < COVERED:
+        told = "; ".join(
+            f"{name}: {part.windows} of {part.bins} bins, {part.share:.0%} of "
+            "the movement"
+            for name, part in found.items()
+        )
+        warnings.warn(
+            f"Few bins have a whole window before them ({told}). Segments are "
+            "short: use fewer timesteps, or keep the bins between trials with "
+            "`scored` false (`Recording.from_spike_times(trials=...)` does), "
+            "so that windows begin in them.",
+            stacklevel=4,
+        )
+    return found
+
+
+def _check_movement(recording: Recording, ends: dict[str, np.ndarray]) -> None:
+    """Raise if a score could say nothing; warn if an axis cannot."""
+    for name, part in ends.items():
+        still = np.flatnonzero(stands_still(recording.movement[part]))
+        if len(still) == recording.movement.shape[1]:
+            raise ValueError(
+                f"No axis of `movement` moves in the {name} part, so nothing "
+                "can be learnt or scored there. Was the tracker lost? Leave "
+                "such bins out, or set `scored` to false in them. Received: "
+                f"{recording.movement[part[0]].tolist()} in all "
+                f"{len(part)} windows"
+            )
+        if len(still):
+            warnings.warn(
+                f"Axis {still.tolist()} of `movement` does not move in the "
+                f"{name} part: its R2 is 0 there.",
+                stacklevel=4,
+            )

@@ -83,6 +83,6 @@ def load_recording(
             spikes=file["spikes"],
             movement=file[target],
             segment=file["segment"] if "segment" in keys else None,
-            dt=float(file["dt"].item()) if "dt" in keys else None,
-            name=TARGETS[target],
+            bin_width=float(file["dt"].item()) if "dt" in keys else None,
+            quantity=TARGETS[target],
         )

@@ -5,6 +5,7 @@ import numpy as np
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn.windows.recording import Recording
+from keras_seqattn.windows.recording import check_bin_width
 
 
 def simulated_reaching(
@@ -13,7 +14,7 @@ def simulated_reaching(
     kernel_length: int = 5,
     onset_probability: float = 0.25,
     mean_rate: float = 10.0,
-    dt: float = 0.064,
+    bin_width: float = 0.064,
     segment_bins: int = 400,
     seed: int = 0,
 ) -> Recording:
@@ -27,7 +28,7 @@ def simulated_reaching(
     ```
     command   u_t = b_t e_t               b_t ~ Bernoulli, e_t ~ N(0, 4 I_2)
     rate      r_ct = min(r_c exp(m_c p_c . u_t), 200 Hz)
-    spikes    n_ct ~ Poisson(r_ct dt)
+    spikes    n_ct ~ Poisson(r_ct bin_width)
     velocity  v_t = sum_{j < L} k_j u_{t-j},  k_j ~ 1/2 + sin(pi (j+1/2)/L)/2
     ```
 
@@ -50,7 +51,7 @@ def simulated_reaching(
             begins in a bin.
         mean_rate: Mean firing rate at rest over the neurons, in Hz. Rates
             are log-normal over neurons (deviation 0.8 of the logarithm).
-        dt: Width of a bin in seconds.
+        bin_width: Width of a bin in seconds.
         segment_bins: Positive integer, bins between two seams. The command
             does not stop there, but windows across a seam are forbidden, as
             in a recording with pauses cut out.
@@ -74,7 +75,7 @@ def simulated_reaching(
     kernel_length = check_positive_integer("kernel_length", kernel_length)
     segment_bins = check_positive_integer("segment_bins", segment_bins)
     check_positive_number("mean_rate", mean_rate)
-    check_positive_number("dt", dt)
+    bin_width = check_bin_width(bin_width)
     if check_positive_number("onset_probability", onset_probability) > 1:
         raise ValueError(
             "`onset_probability` must be in (0, 1]. "
@@ -95,7 +96,7 @@ def simulated_reaching(
     rate = np.minimum(
         rest_rate * np.exp(modulation * (command[warm_up:] @ preferred)), 200.0
     )
-    spikes = rng.poisson(rate * dt)
+    spikes = rng.poisson(rate * bin_width)
 
     lag = (np.arange(kernel_length) + 0.5) / kernel_length
     kernel = 0.5 + 0.5 * np.sin(np.pi * lag)
@@ -107,6 +108,6 @@ def simulated_reaching(
         spikes=spikes,
         movement=velocity,
         segment=np.arange(bins) // segment_bins,
-        dt=dt,
-        name="velocity",
+        bin_width=bin_width,
+        quantity="velocity (cm/s)",
     )

@@ -10,13 +10,13 @@ from keras_seqattn.visualization.axes import given_or_new
 
 
 def plot_attention_profile(
-    selection: TimestepSelection, dt: float | None = None, ax: Any = None
+    selection: TimestepSelection, bin_width: float | None = None, ax: Any = None
 ) -> Any:
     """Draw the mean attention on each timestep, the kept ones highlighted.
 
     Args:
         selection: From `select_timesteps`.
-        dt: Width of a timestep in seconds, for an axis in milliseconds.
+        bin_width: Width of a timestep in seconds, for an axis in milliseconds.
             Default: an axis in timesteps.
         ax: Matplotlib axes. Default: new ones.
 
@@ -26,7 +26,9 @@ def plot_attention_profile(
     ax = given_or_new(ax)
     count = len(selection.profile)
     age = np.arange(1 - count, 1)
-    width, unit = (1.0, "timesteps") if dt is None else (1e3 * dt, "ms")
+    width, unit = (
+        (1.0, "timesteps") if bin_width is None else (1e3 * bin_width, "ms")
+    )
     kept = age > -selection.timesteps
     for keep, color, label in (
         (kept, "C0", f"newest {selection.timesteps} (T*)"),
@@ -146,18 +148,22 @@ def plot_score_against_timesteps(
 def plot_decoded_trace(
     true: Any,
     decoded: Any,
-    dt: float | None = None,
+    bin_width: float | None = None,
     label: str = "movement",
     ax: Any = None,
+    bins: Any = None,
 ) -> Any:
     """Draw one axis of the decoded movement over the true one.
 
     Args:
         true: Array of shape `(bins,)`.
         decoded: Array of the same shape.
-        dt: Width of a bin in seconds. Default: an axis in bins.
+        bin_width: Width of a bin in seconds. Default: an axis in bins.
         label: What is drawn, for the vertical axis.
         ax: Matplotlib axes. Default: new ones.
+        bins: Rising integers of shape `(bins,)`, the place of each bin in the
+            recording. The lines are broken where one does not follow the
+            other. Default: all do.
 
     Returns:
         The axes.
@@ -168,11 +174,23 @@ def plot_decoded_trace(
             "`true` and `decoded` must be of rank 1 and of the same length. "
             f"Received: shapes {true.shape} and {decoded.shape}"
         )
+    bins = np.arange(len(true)) if bins is None else np.asarray(bins)
+    if bins.shape != true.shape:
+        raise ValueError(
+            "`bins` must hold the place of each bin. Received: shape "
+            f"{bins.shape} for {len(true)} bins"
+        )
     ax = given_or_new(ax)
-    when = np.arange(len(true)) * (1 if dt is None else dt)
+    # NaN breaks a line.
+    seams = np.flatnonzero(np.diff(bins) != 1) + 1
+    when = (bins - bins[:1]) * (1.0 if bin_width is None else bin_width)
+    when, true, decoded = (
+        np.insert(np.asarray(values, np.float64), seams, np.nan)
+        for values in (when, true, decoded)
+    )
     ax.plot(when, true, color="0.3", lw=1, label="true")
     ax.plot(when, decoded, color="C1", lw=1, label="decoded")
-    ax.set(xlabel="bins" if dt is None else "time (s)", ylabel=label)
+    ax.set(xlabel="bins" if bin_width is None else "time (s)", ylabel=label)
     ax.legend(frameon=False, loc="upper right")
     return ax
 
@@ -186,7 +204,7 @@ def plot_latency(
 
     Args:
         times: Milliseconds of each step, by the name of the decoder.
-        bin_width: Width of a bin in milliseconds, to draw as the limit.
+        bin_width: Width of a bin in seconds, to draw as the limit.
         ax: Matplotlib axes. Default: new ones.
 
     Returns:
@@ -206,7 +224,11 @@ def plot_latency(
         ax.step(ordered, slower, where="post", label=label)
     if bin_width is not None:
         ax.axvline(
-            bin_width, color="k", lw=0.8, ls=":", label=f"bin {bin_width:g} ms"
+            1e3 * bin_width,
+            color="k",
+            lw=0.8,
+            ls=":",
+            label=f"bin {1e3 * bin_width:g} ms",
         )
     ax.set(
         xscale="log",

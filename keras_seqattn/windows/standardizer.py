@@ -39,7 +39,8 @@ class Standardizer:
         """
         data = np.asarray(data, dtype=np.float64)
         deviation = data.std(axis=axis)
-        alive = deviation > 1e-6 * np.maximum(1, np.abs(data).max(axis=axis))
+        # Relative to its own size: 1e-7 V is alive.
+        alive = deviation > 1e-6 * np.abs(data).max(axis=axis)
         return cls(data.mean(axis=axis), np.where(alive, deviation, 1.0))
 
     def transform(self, data: np.ndarray) -> np.ndarray:

@@ -88,7 +88,7 @@ def session_of(path, recording, area="M1"):
     Its movement is held for a bin's time and summed up to the cursor's path.
     """
     bins, channels = recording.spikes.shape
-    samples = round(recording.dt / STEP)
+    samples = round(recording.bin_width / STEP)
     t = 148.984 + STEP * np.arange(bins * samples + 1)
     velocity = np.repeat(recording.movement, samples, axis=0)
     cursor = np.concatenate([[[0, 0]], STEP * velocity.cumsum(axis=0)])
@@ -97,7 +97,7 @@ def session_of(path, recording, area="M1"):
     for counts in recording.spikes.T.astype(int):
         number = np.repeat(np.arange(bins), counts)
         inside = rng.uniform(0.1, 0.9, len(number))
-        times = t[0] + recording.dt * (number + inside)
+        times = t[0] + recording.bin_width * (number + inside)
         sorted_unit = rng.random(len(times)) < 0.4
         spikes.append([times[~sorted_unit], times[sorted_unit], []])
     names = [f"{area} {number + 1:03}" for number in range(channels)]

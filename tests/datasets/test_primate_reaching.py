@@ -164,8 +164,8 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     found = ks.decoding.load_recording(path, alignment="mean")
     np.testing.assert_array_equal(found.spikes, planted.spikes)
     assert found.spikes.sum() > 500
-    assert found.dt == 0.064
-    assert found.name == "cursor velocity (mm/s)"
+    assert found.bin_width == 0.064
+    assert found.quantity == "cursor velocity (mm/s)"
     # Of a bin's 16 central differences the first looks back half way.
     v = planted.movement
     np.testing.assert_allclose(
@@ -176,12 +176,12 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     position = ks.decoding.load_recording(
         path, "pos", effector="finger", bin_ms=128
     )
-    assert position.name == "finger position (mm)"
+    assert position.quantity == "finger position (mm)"
     np.testing.assert_allclose(
         position.movement, 0.064 * v.cumsum(axis=0)[1::2], atol=1e-3
     )
     acceleration = ks.decoding.load_recording(path, "acc", area="M1", bin_ms=16)
-    assert acceleration.name == "cursor acceleration (mm/s^2)"
+    assert acceleration.quantity == "cursor acceleration (mm/s^2)"
     assert len(acceleration.movement) == 1200
 
 

@@ -365,7 +365,7 @@ def test_training_that_explodes():
     [
         ({"timesteps": 0}, "`timesteps` must be a positive integer"),
         ({"timesteps": 201}, "No segment is long enough for a window of 201"),
-        ({"timesteps": 160}, "Part 1 of the split holds no window"),
+        ({"timesteps": 160}, "The validation part holds no window of 160"),
         ({"fractions": (0.5, 0.5)}, "`fractions` must hold three shares"),
         ({"fractions": (0.9, 0.09, 0.0)}, "above 0 and have the sum 1"),
         ({"transform": "log"}, "`transform` must be one of"),

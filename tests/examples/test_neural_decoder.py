@@ -34,7 +34,7 @@ def test_a_recording(tmp_path, kind):
             pos=recording.movement.cumsum(axis=0),
             vel=recording.movement,
             segment=recording.segment,
-            dt=recording.dt,
+            dt=recording.bin_width,
         )
     else:
         source = ("--data", tmp_path / "session.mat", "--area", "M1")

@@ -37,14 +37,14 @@ def test_the_planted_window_holds_everything(length):
 
 def test_units_and_rates():
     recording = ks.tasks.simulated_reaching(
-        bins=20_000, units=400, mean_rate=10.0, dt=0.064
+        bins=20_000, units=400, mean_rate=10.0, bin_width=0.064
     )
     assert recording.spikes.shape == (20_000, 400)
     np.testing.assert_array_equal(recording.spikes, recording.spikes.round())
     np.testing.assert_allclose(recording.movement.std(axis=0), 10, rtol=0.05)
     np.testing.assert_allclose(recording.movement.mean(axis=0), 0, atol=1)
     # At rest the mean is 10 Hz; exp(m p.u) of the commands adds to it.
-    mean_rate = recording.spikes.mean() / recording.dt
+    mean_rate = recording.spikes.mean() / recording.bin_width
     assert 10 < mean_rate < 16
     # The cap of 200 Hz is 12.8 spikes a bin; 7 deviations above is never.
     assert 20 < recording.spikes.max() < 12.8 + 7 * np.sqrt(12.8)
@@ -87,7 +87,7 @@ def test_segments():
             r"must be in \(0, 1\]",
         ),
         ({"onset_probability": 0}, "`onset_probability` must be a finite"),
-        ({"dt": -1}, "`dt` must be a finite number above 0"),
+        ({"bin_width": -1}, "`bin_width` must be a finite number above 0"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -23,7 +23,7 @@ def line(ax, label):
 
 
 def test_attention_profile():
-    ax = visualization.plot_attention_profile(SELECTION, dt=0.05)
+    ax = visualization.plot_attention_profile(SELECTION, bin_width=0.05)
     kept, older = ax.containers
     assert [bar.get_height() for bar in kept] == pytest.approx([0.3, 0.5])
     assert [bar.get_height() for bar in older] == pytest.approx([0.05, 0.15])
@@ -77,7 +77,7 @@ def test_decoded_trace():
 
 
 def test_latency():
-    ax = visualization.plot_latency({"a": [3.0, 1, 2, 4], "b": [5.0]}, 64.0)
+    ax = visualization.plot_latency({"a": [3.0, 1, 2, 4], "b": [5.0]}, 0.064)
     label = "a: p50 2.50 ms, p99 3.97 ms"
     np.testing.assert_allclose(line(ax, label).get_xdata(), [1, 2, 3, 4])
     # Three quarters took 2 ms or longer.

@@ -25,14 +25,14 @@ def test_reads_what_was_written(tmp_path):
         dt=np.float32([[0.05]]),  # as MATLAB would have it
     )
     found = ks.decoding.load_recording(path)
-    assert found.name == "velocity"
+    assert found.quantity == "velocity"
     assert found.spikes.dtype == found.movement.dtype == np.float32
     np.testing.assert_array_equal(found.spikes, SPIKES)
     np.testing.assert_allclose(found.movement, VELOCITY, rtol=1e-6)
     np.testing.assert_array_equal(found.segment, segment)
-    assert found.dt == pytest.approx(0.05)
+    assert found.bin_width == pytest.approx(0.05)
     found = ks.decoding.load_recording(path, "pos")
-    assert found.name == "position"
+    assert found.quantity == "position"
     np.testing.assert_allclose(found.movement, POSITION, rtol=1e-5)
 
 
@@ -40,8 +40,8 @@ def test_optional_keys(tmp_path):
     found = ks.decoding.load_recording(
         save(tmp_path, spikes=SPIKES, pos=POSITION)
     )
-    assert found.name == "position"
-    assert found.dt is None
+    assert found.quantity == "position"
+    assert found.bin_width is None
     assert found.segment.tolist() == [0] * 50
 
 
@@ -88,7 +88,10 @@ def broken(array, value):
         ((SPIKES.astype(str), VELOCITY), "`spikes` must hold numbers"),
         ((SPIKES, VELOCITY, np.zeros((50, 1))), "`segment` must be of rank 1"),
         ((SPIKES, VELOCITY, np.zeros(9)), "9 rows in `segment`"),
-        ((SPIKES, VELOCITY, None, 0.0), "`dt` must be a finite number above 0"),
+        (
+            (SPIKES, VELOCITY, None, 0.0),
+            "`bin_width` must be a finite number above 0",
+        ),
     ],
 )
 def test_bad_recordings(arguments, message):

@@ -74,8 +74,8 @@ def read_recording(
         session.spikes,
         session.movement,
         session.segment,
-        dt=bin_ms / 1000,
-        name=f"{effector} {quantity} ({QUANTITIES[quantity]})",
+        bin_width=bin_ms / 1000,
+        quantity=f"{effector} {quantity} ({QUANTITIES[quantity]})",
     )
 
 

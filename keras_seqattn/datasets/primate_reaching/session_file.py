@@ -8,6 +8,7 @@ import numpy as np
 from keras_seqattn._checks import check_choice
 from keras_seqattn.datasets.primate_reaching.matlab import MatlabFile
 from keras_seqattn.datasets.primate_reaching.matlab import open_matlab
+from keras_seqattn.windows.binning import count_spikes
 
 RATE = 250  # samples of movement in a second
 AREAS = ("M1", "S1", "M1+S1")
@@ -218,10 +219,8 @@ def _count(
             f"'spikes' in {file.path!r} must have one row a channel. "
             f"Received: {len(cells)} rows and {num_names} names"
         )
-    counts = np.zeros((len(starts), len(rows)), dtype=np.uint16)
-    for column, row in enumerate(rows.values()):
-        times = np.concatenate([file.cell_numbers(cell) for cell in cells[row]])
-        index = np.searchsorted(starts, times, side="right") - 1
-        inside = (index >= 0) & (times < ends[index])
-        counts[:, column] = np.bincount(index[inside], minlength=len(starts))
-    return counts
+    trains = (
+        np.concatenate([file.cell_numbers(cell) for cell in cells[row]])
+        for row in rows.values()
+    )
+    return count_spikes(trains, starts, ends).astype(np.uint16)

@@ -1,0 +1,213 @@
+"""Spike times and a movement of another clock rate, in common bins."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn.windows.behavior import ALIGNMENTS
+from keras_seqattn.windows.behavior import QUANTITIES
+from keras_seqattn.windows.behavior import Behavior
+from keras_seqattn.windows.binning import bins_of_runs
+from keras_seqattn.windows.binning import count_spikes
+from keras_seqattn.windows.binning import rounding
+from keras_seqattn.windows.spike_trains import spike_trains
+from keras_seqattn.windows.trials import check_intervals
+from keras_seqattn.windows.trials import interval_of
+
+
+def aligned_bins(
+    spike_times: Any,
+    times: np.ndarray,
+    movement: np.ndarray,
+    *,
+    bin_width: float,
+    quantity: str,
+    lag: float,
+    trials: Any,
+    condition: Sequence[Any] | None,
+    observed: Any,
+    alignment: str,
+    smoothing: float | None,
+    look_ahead: bool,
+    max_gap: float | None,
+    unit_ids: Sequence[int | str] | None,
+    name: str | None,
+) -> dict[str, Any]:
+    """Return the fields of a `Recording`: see its `from_spike_times`."""
+    check_choice("quantity", quantity, QUANTITIES)
+    check_choice("alignment", alignment, ALIGNMENTS)
+    for title, value in (("smoothing", smoothing), ("max_gap", max_gap)):
+        if value is not None:
+            check_positive_number(title, value)
+    ids, trains = spike_trains(spike_times, unit_ids)
+    behavior = Behavior(times, movement, max_gap)
+    trials = check_intervals("trials", trials)
+    runs_on = trials is not None or observed is not None
+    runs = _runs(
+        behavior, trials, check_intervals("observed", observed), trains
+    )
+    starts, stops, run = bins_of_runs(runs, bin_width)
+    counts = count_spikes(trains, starts, stops)
+    decoded = _align(
+        behavior, starts + lag, stops + lag, quantity, alignment,
+        smoothing or max(bin_width, 5 * behavior.step), look_ahead,
+    )  # fmt: skip
+    scored = np.isfinite(decoded).all(axis=1)
+    trial = None
+    if trials is not None:
+        trial = interval_of(trials, stops + lag, rounding(stops, bin_width))
+        scored &= trial >= 0
+    kept = np.ones(len(stops), bool) if runs_on else scored
+    _check_bins(trains, behavior, stops[kept & scored], counts, bin_width)
+    if not runs_on:
+        run = _renumber(run, kept)
+    labels = None
+    if condition is not None:
+        labels = _labels(condition, trials, trial)[kept]
+    return {
+        "spikes": counts[kept],
+        "movement": decoded[kept],
+        "segment": run[kept],
+        "bin_width": bin_width,
+        "quantity": _title(quantity, name),
+        "times": stops[kept],
+        "scored": scored[kept],
+        "trial": None if trial is None else trial[kept],
+        "condition": labels,
+        "unit_ids": ids,
+        "lag": lag,
+    }
+
+
+def _title(quantity: str, name: str | None) -> str:
+    """Return what is decoded; a direction is told by the first word."""
+    if quantity == "as given":
+        return name or "movement"
+    return quantity if name is None else f"{quantity} of {name}"
+
+
+def _runs(
+    behavior: Behavior,
+    trials: np.ndarray | None,
+    observed: np.ndarray | None,
+    trains: list[np.ndarray],
+) -> np.ndarray:
+    """Return the stretches of time that are binned without a seam."""
+    if observed is not None:
+        return observed
+    if trials is None:
+        return behavior.runs
+    start = min(behavior.runs[0, 0], trials[0, 0])
+    stop = max(behavior.runs[-1, 1], trials[-1, 1])
+    counts = count_spikes(trains, *trials.T).sum()
+    between = count_spikes(trains, trials[:-1, 1], trials[1:, 0]).sum()
+    inside = np.sum(trials[:, 1] - trials[:, 0])
+    gaps = np.sum(trials[1:, 0] - trials[:-1, 1])
+    # By the rate within trials more than 20 would be there.
+    if between == 0 and counts * gaps > 20 * inside:
+        warnings.warn(
+            "No unit has a spike between two trials, so it seems that spikes "
+            "were recorded within trials alone: no window goes from one trial "
+            "to the next. If they were recorded all the time, give `observed`.",
+            stacklevel=4,
+        )
+        return trials
+    return np.array([[start, stop]])
+
+
+def _align(
+    behavior: Behavior,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    quantity: str,
+    alignment: str,
+    smoothing: float,
+    look_ahead: bool,
+) -> np.ndarray:
+    """Return the movement of each bin, NaN where it is not known."""
+    if quantity == "direction":
+        behavior = behavior.direction()
+    instants = starts if alignment == "start" else stops
+    if quantity in ("velocity", "acceleration"):
+        if alignment == "mean":
+            raise ValueError(
+                "alignment='mean' means nothing to a derivative, which is a "
+                "mean over `smoothing` seconds. Use 'end' or 'start'. "
+                f"Received: quantity={quantity!r}"
+            )
+        order = 1 if quantity == "velocity" else 2
+        return behavior.derivative(instants, order, smoothing, look_ahead)
+    if alignment == "mean":
+        return behavior.mean_within(starts, stops)
+    found = behavior.at(instants)
+    if quantity == "direction":
+        # A point between two of the circle is within it.
+        pairs = found.reshape(len(found), -1, 2)
+        pairs /= np.linalg.norm(pairs, axis=2, keepdims=True)
+        found = pairs.reshape(len(found), -1)
+    return found
+
+
+def _check_bins(
+    trains: list[np.ndarray],
+    behavior: Behavior,
+    stops: np.ndarray,
+    counts: np.ndarray,
+    bin_width: float,
+) -> None:
+    """Raise if no bin has both spikes and movement; warn if many lack them."""
+    first = min(train.min() for train in trains if len(train))
+    last = max(train.max() for train in trains if len(train))
+    spans = (
+        f"spikes from {first:.6g} to {last:.6g} s, movement from "
+        f"{behavior.runs[0, 0]:.6g} to {behavior.runs[-1, 1]:.6g} s in "
+        f"{len(behavior.runs)} runs"
+    )
+    if not len(stops):
+        raise ValueError(
+            f"No bin of {bin_width:g} s holds movement that can be scored. "
+            "Are all times seconds of one clock, and trials where there is "
+            f"movement? Received: {spans}"
+        )
+    if not counts.any():
+        raise ValueError(
+            "No spike lies in a bin. Are both in seconds of one clock? "
+            f"Received: {spans}"
+        )
+    silent = np.mean((stops < first) | (stops - bin_width > last))
+    if silent > 0.1:
+        warnings.warn(
+            f"{silent:.0%} of the bins are before the first spike or after "
+            f"the last: {spans}. If spikes were not recorded then, give "
+            "`observed`.",
+            stacklevel=3,
+        )
+
+
+def _renumber(run: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Return a number that changes at each seam, also at bins left out."""
+    seam = (run[1:] != run[:-1]) | (kept[1:] != kept[:-1])
+    return np.concatenate([[0], np.cumsum(seam)])
+
+
+def _labels(
+    condition: Sequence[Any],
+    trials: np.ndarray | None,
+    trial: np.ndarray | None,
+) -> np.ndarray:
+    """Return the label of each bin: "" or -1 outside of trials."""
+    labels = np.asarray(condition)
+    if trials is None or trial is None or labels.shape != (len(trials),):
+        count = "no trials" if trials is None else f"{len(trials)} trials"
+        raise ValueError(
+            "`condition` must hold one label for each of `trials`. Received: "
+            f"{len(labels)} labels for {count}"
+        )
+    if labels.dtype.kind not in "biu":
+        labels = np.array([str(label).strip() for label in labels])
+    nothing = np.array([-1 if labels.dtype.kind in "biu" else ""])
+    return np.concatenate([labels, nothing])[trial]

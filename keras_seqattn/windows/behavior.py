@@ -1,0 +1,190 @@
+"""Behaviour with its own time stamps, brought to the instants of bins."""
+
+import numpy as np
+
+from keras_seqattn.windows.binning import rounding
+
+QUANTITIES = ("as given", "velocity", "acceleration", "direction")
+ALIGNMENTS = ("end", "mean", "start")
+CHUNK = 4096  # instants whose samples are held at once
+
+
+class Behavior:
+    """A movement with time stamps, in runs without a gap.
+
+    Args:
+        times: Array of shape `(samples,)`, rising seconds. Samples may come
+            at any rate, also an uneven one.
+        movement: Array of shape `(samples, axes)` or `(samples,)`. A sample
+            with a NaN is missing.
+        max_gap: Seconds; two samples further apart are of two runs. Default:
+            one and a half of the median step, so that one lost sample ends
+            a run.
+
+    Attributes:
+        runs: Array of shape `(runs, 2)`, times of their first and last sample.
+
+    Raises:
+        ValueError: Times that do not rise, arrays that do not fit together,
+            or fewer than two samples.
+    """
+
+    def __init__(
+        self,
+        times: np.ndarray,
+        movement: np.ndarray,
+        max_gap: float | None = None,
+    ) -> None:
+        times, movement = _check_samples(times, movement)
+        known = np.isfinite(movement).all(axis=1)
+        if known.sum() < 2:
+            raise ValueError(
+                "`movement` must hold two samples that are not NaN. "
+                f"Received: {known.sum()} of {len(movement)}"
+            )
+        self.times, self.movement = times[known], movement[known]
+        steps = np.diff(self.times)
+        self.step = float(np.median(np.diff(times)))
+        limit = 1.5 * self.step if max_gap is None else max_gap
+        # The end of a last bin is a sum of many widths.
+        self._slack = 1e-6 * self.step + rounding(self.times, 0)
+        self._first = np.concatenate([[0], np.flatnonzero(steps > limit) + 1])
+        self._last = np.concatenate([self._first[1:], [len(self.times)]]) - 1
+        self.runs = np.stack(
+            [self.times[self._first], self.times[self._last]], axis=1
+        )
+
+    def direction(self) -> "Behavior":
+        """Return the cosine and the sine of angles in radians."""
+        angle = self.movement
+        if np.ptp(angle) > 4.2 * np.pi:
+            raise ValueError(
+                "A direction must be an angle in radians, within one turn. "
+                f"Received: values from {angle.min():.4g} to "
+                f"{angle.max():.4g}; degrees are turned by `numpy.radians`"
+            )
+        found = object.__new__(Behavior)
+        found.__dict__.update(self.__dict__)
+        found.movement = np.stack([np.cos(angle), np.sin(angle)], axis=2)
+        found.movement = found.movement.reshape(len(angle), -1)
+        return found
+
+    def at(self, instants: np.ndarray) -> np.ndarray:
+        """Interpolate between the two samples beside each instant.
+
+        Returns:
+            Array of shape `(instants, axes)`; NaN where an instant lies in
+            no run.
+        """
+        values = np.stack(
+            [np.interp(instants, self.times, axis) for axis in self.movement.T],
+            axis=1,
+        )
+        values[~self._inside(instants)] = np.nan
+        return values
+
+    def mean_within(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+        """Average the samples of each bin; with one or none, interpolate."""
+        first = np.searchsorted(self.times, starts - self._slack)
+        stop = np.searchsorted(self.times, stops - self._slack)
+        count = (stop - first)[:, None]
+        # Differences of one running sum per axis, about its mean.
+        center = self.movement.mean(axis=0)
+        total = np.cumsum(self.movement - center, axis=0)
+        total = np.concatenate([np.zeros((1, total.shape[1])), total])
+        mean = center + (total[stop] - total[first]) / np.maximum(count, 1)
+        values = np.where(count > 1, mean, self.at((starts + stops) / 2))
+        whole = self._run(starts) == self._run(stops)
+        values[~(whole & self._inside(starts) & self._inside(stops))] = np.nan
+        return values
+
+    def derivative(
+        self, instants: np.ndarray, order: int, span: float, look_ahead: bool
+    ) -> np.ndarray:
+        """Differentiate a polynomial fitted to the samples about an instant.
+
+        Least squares of degree `order + 1`, as Savitzky and Golay (Anal.
+        Chem. 36(8), 1627, 1964, doi 10.1021/ac60214a047), for samples at any
+        times.
+
+        Args:
+            instants: Array of shape `(instants,)`.
+            order: 1 for the velocity, 2 for the acceleration.
+            span: Seconds of samples that are fitted.
+            look_ahead: Whether they lie on both sides of the instant. If not,
+                none is later than it.
+
+        Returns:
+            Array of shape `(instants, axes)`; NaN where a run does not hold
+            all the samples.
+        """
+        samples = max(round(span / self.step) + 1, order + 3)
+        newest = (
+            np.searchsorted(self.times, instants + self._slack, "right") - 1
+        )
+        if look_ahead:
+            newest = newest + samples // 2
+        oldest = newest - samples + 1
+        values = np.full((len(instants), self.movement.shape[1]), np.nan)
+        run = self._run(instants)
+        whole = self._inside(instants)
+        whole &= (oldest >= self._first[run]) & (newest <= self._last[run])
+        for part in np.array_split(
+            np.flatnonzero(whole), whole.sum() // CHUNK + 1
+        ):
+            index = oldest[part, None] + np.arange(samples)
+            # In units of the span: powers of seconds would lose digits.
+            age = (self.times[index] - instants[part, None]) / span
+            powers = age[..., None] ** np.arange(order + 2)
+            fit = np.linalg.pinv(powers)[:, order]
+            values[part] = np.einsum("bn,bna->ba", fit, self.movement[index])
+        # The factorial of 1 or 2 is the number itself.
+        return values * order / span**order
+
+    def _run(self, instants: np.ndarray) -> np.ndarray:
+        run = np.searchsorted(self.runs[:, 0], instants, side="right") - 1
+        return np.maximum(run, 0)
+
+    def _inside(self, instants: np.ndarray) -> np.ndarray:
+        start, stop = self.runs[self._run(instants)].T
+        return (instants >= start - self._slack) & (
+            instants <= stop + self._slack
+        )
+
+
+def _check_samples(
+    times: np.ndarray, movement: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    times, movement = np.asarray(times), np.asarray(movement)
+    if movement.ndim == 1:
+        movement = movement[:, None]
+    if times.ndim != 1 or movement.ndim != 2 or len(times) != len(movement):
+        raise ValueError(
+            "`times` must be of rank 1, (samples,), and `movement` have one "
+            f"row a sample, (samples, axes). Received: times.shape="
+            f"{times.shape}, movement.shape={movement.shape}"
+        )
+    for name, array in (("times", times), ("movement", movement)):
+        if array.dtype.kind not in "buif":
+            raise ValueError(
+                f"`{name}` must hold numbers. Received: {name}.dtype="
+                f"{array.dtype}"
+            )
+    times = times.astype(np.float64)
+    movement = movement.astype(np.float64)
+    if not np.isfinite(times).all():
+        bad = ~np.isfinite(times)
+        raise ValueError(
+            f"`times` must be finite. Received: NaN or infinity in {bad.sum()} "
+            f"of {len(times)} samples, the first at sample {np.argmax(bad)}. "
+            "Leave those samples out."
+        )
+    back = np.flatnonzero(np.diff(times) <= 0)
+    if len(back):
+        raise ValueError(
+            "`times` must rise from sample to sample. Received: "
+            f"{len(back)} that do not, the first is sample {back[0] + 1}: "
+            f"{times[back[0] + 1]:.6g} s after {times[back[0]]:.6g} s. Sort "
+            "the samples by time and leave out those that are there twice."
+        )
+    return times, np.where(np.isfinite(movement), movement, np.nan)
