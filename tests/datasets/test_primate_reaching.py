@@ -68,7 +68,7 @@ def test_areas_by_channel_names(path):
     write(path, spikes=spikes, names=names)
 
     def found(area):
-        session = session_file.read_session(path, area=area, bin_ms=16)
+        session = session_file.read_session(path, area=area, bin_width=0.016)
         first = session.spikes.argmax(axis=0)
         return dict(
             zip(session.channels, (first * 0.016).round(1), strict=True)
@@ -103,21 +103,22 @@ def test_the_finger_has_the_axes_and_unit_of_the_cursor(path, columns):
     assert np.abs(of_cursor.movement).max() > 50
 
 
-@pytest.mark.parametrize("bin_ms", session_file.BIN_MS)
+@pytest.mark.parametrize("bin_width", session_file.BIN_WIDTHS)
 @pytest.mark.parametrize("alignment", session_file.ALIGNMENTS)
-def test_movement_and_the_instant_of_a_bin(path, bin_ms, alignment):
+def test_movement_and_the_instant_of_a_bin(path, bin_width, alignment):
     """x = 40 sin(w t), whose derivatives are known at every instant."""
     start, w = 148.984, 2 * np.pi * np.array([0.3, 0.7])
     t = start + 0.004 * np.arange(500)
     write(path, t, 40 * np.sin(w * (t[:, None] - start)))
-    width = bin_ms / 1000
+    width = bin_width
+    bin_ms = round(1000 * bin_width)
     for quantity, function, error in (
         ("position", lambda s: 40 * np.sin(w * s), 1e-4),
         ("velocity", lambda s: 40 * w * np.cos(w * s), 0.02),
         ("acceleration", lambda s: -40 * w**2 * np.sin(w * s), 0.2),
     ):
         session = session_file.read_session(
-            path, bin_ms=bin_ms, quantity=quantity, alignment=alignment
+            path, bin_width=bin_width, quantity=quantity, alignment=alignment
         )
         assert len(session.movement) == 499 // (bin_ms // 4)
         assert session.movement.dtype == np.float32
@@ -174,13 +175,15 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     at_end = ks.decoding.load_recording(path, "vel").movement
     np.testing.assert_allclose(at_end[:-1], (v[:-1] + v[1:]) / 2, atol=1e-3)
     position = ks.decoding.load_recording(
-        path, "pos", effector="finger", bin_ms=128
+        path, "pos", effector="finger", bin_width=0.128
     )
     assert position.quantity == "finger position (mm)"
     np.testing.assert_allclose(
         position.movement, 0.064 * v.cumsum(axis=0)[1::2], atol=1e-3
     )
-    acceleration = ks.decoding.load_recording(path, "acc", area="M1", bin_ms=16)
+    acceleration = ks.decoding.load_recording(
+        path, "acc", area="M1", bin_width=0.016
+    )
     assert acceleration.quantity == "cursor acceleration (mm/s^2)"
     assert len(acceleration.movement) == 1200
 
@@ -256,9 +259,9 @@ def test_stride_and_single_bins(folder):
     third = examples(path, "test", timesteps=4, stride=3)
     assert set(np.diff([e["time_ms"] for e in third])) == {3 * 64}
     assert {e["time_ms"] for e in third} < {e["time_ms"] for e in every}
-    bins = examples(path, "test", timesteps=None, bin_ms=128)
+    bins = examples(path, "test", timesteps=None, bin_width=0.128)
     assert bins[0]["spikes"].shape == (5,)
-    whole = session_file.read_session(path, bin_ms=128)
+    whole = session_file.read_session(path, bin_width=0.128)
     np.testing.assert_array_equal(
         np.stack([e["spikes"] for e in bins]), whole.spikes[-len(bins) :]
     )
@@ -349,7 +352,7 @@ def test_a_session_shorter_than_a_bin(path):
     write(path, t=SINES[0][:16], cursor=SINES[1][:16])
     with pytest.raises(ValueError, match=r"no bin of 64 ms\. Received: 16 s"):
         session_file.read_session(path)
-    assert len(session_file.read_session(path, bin_ms=16).time) == 3
+    assert len(session_file.read_session(path, bin_width=0.016).time) == 3
 
 
 def null_reference(file):
@@ -485,7 +488,8 @@ def test_published_sessions():
     assert len(reader.CONFIGS) == 196
     assert next(iter(reader.CONFIGS)) == "indy_20160407_02_64ms"
     for name, options in reader.CONFIGS.items():
-        assert name == "{recording}_{bin_ms}ms".format(**options)
+        width = round(1000 * options["bin_width"])
+        assert name == f"{options['recording']}_{width}ms"
 
 
 def test_digest(path):
