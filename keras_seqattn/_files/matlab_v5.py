@@ -6,6 +6,7 @@ With the same questions as `matlab_v73.MatlabFile` answers.
 import importlib
 import math
 import os
+import struct
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class OldMatlabFile:
                 "MATLAB files up to v7 are read with SciPy: "
                 "pip install keras_seqattn[nwb]"
             ) from error
+        _check_whole(self.path)
         found = self._call(self._io.whosmat)
         self._shapes = {name: tuple(shape) for name, shape, _ in found}
         self._kinds = {name: kind for name, _, kind in found}
@@ -133,3 +135,24 @@ class OldMatlabFile:
                 "or save it again. Received: "
                 f"{type(error).__name__}: {str(error)[:200]}"
             ) from error
+
+
+def _check_whole(path: str) -> None:
+    """Raise if a file ends within a variable: SciPy reads those before."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        if not file.read(6).startswith(b"MATLAB") or size < 128:
+            return  # v4, which has no header, or nothing.
+        file.seek(126)
+        order = "<" if file.read(2) == b"IM" else ">"
+        at = 128
+        while at < size:
+            file.seek(at)
+            tag = file.read(8)
+            if len(tag) == 8:
+                at += 8 + struct.unpack(order + "II", tag)[1]
+            if len(tag) < 8 or at > size:
+                raise ValueError(
+                    f"{path!r} is damaged or cut off; copy or save it again. "
+                    f"Received: {size} bytes, and a variable that ends beyond"
+                )

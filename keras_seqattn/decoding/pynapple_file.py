@@ -21,7 +21,7 @@ _KEYS = {
 
 
 def kind_of(file: ArrayFile) -> str | None:
-    """Return which class of pynapple a file holds, `None` if it is another's."""
+    """Return which class of pynapple a file holds, if any."""
     for name, keys in _KEYS.items():
         if keys <= set(file.names):
             return name

@@ -132,7 +132,7 @@ def stack_columns(
     values = []
     for name, own, value in columns:
         if own.shape != times.shape or not np.allclose(
-            own, times, rtol=0, atol=1e-6
+            own, times, rtol=0, atol=1e-6, equal_nan=True
         ):
             raise ValueError(
                 "Series that are decoded together must have the same times. "
@@ -169,13 +169,13 @@ def _title(title: str, unit: str, quantity: str) -> str:
 def _while_moving(session: SpikeSession) -> np.ndarray | None:
     """Return when both spikes and movement were recorded.
 
-    So that bins begin where the behaviour does, with the clock of a file as
-    with that of a list of spike times.
+    `None` if spikes were all the time that there is movement: then bins are
+    those of a session that does not tell, and begin where the movement does.
     """
     observed = check_intervals("observed", session.observed)
     times = np.asarray(session.times)
     if observed is None or not len(times):
-        return observed
+        return None
     first, last = times[0], times[-1]
     inside = observed[(observed[:, 1] > first) & (observed[:, 0] < last)]
     if not len(inside):
@@ -184,4 +184,5 @@ def _while_moving(session: SpikeSession) -> np.ndarray | None:
             f"spikes from {observed[0, 0]:.6g} to {observed[-1, 1]:.6g} s, "
             f"behaviour from {first:.6g} to {last:.6g} s"
         )
-    return np.clip(inside, first, last)
+    inside = np.clip(inside, first, last)
+    return None if np.array_equal(inside, [[first, last]]) else inside
