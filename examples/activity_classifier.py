@@ -63,9 +63,11 @@ RECORDED = dataclasses.replace(
     label_smoothing=0.1,
     average=0.99,
     augmentation={"name": "rotate_and_scale"},
-    patience=3,
+    patience=6,
 )
-WATCH = dataclasses.replace(RECORDED, epochs=6, learning_rate=3e-3)
+WATCH = dataclasses.replace(
+    RECORDED, epochs=6, learning_rate=3e-3, patience=3
+)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -40,6 +40,7 @@ import numpy as np
 
 import keras_seqattn as ks
 from keras_seqattn import decoding
+from keras_seqattn._training.tables import print_tables
 
 """
 ## Settings
@@ -72,6 +73,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threshold", type=float, default=0.9)
     parser.add_argument("--tolerance", type=float, default=0.01)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--folds", type=int, help="score on so many blocks of time too"
+    )
     parser.add_argument("--units", type=int, help="default: 48, or 128")
     parser.add_argument("--bidirectional", action="store_true")
     training = parser.add_argument_group("training")
@@ -121,6 +125,8 @@ def main() -> None:
     recording = load(arguments)
     bins, units = recording.spikes.shape
     print(f"{bins} bins, {units} units, backend {keras.backend.backend()}")
+    data = decoding.DecodingData(recording, arguments.timesteps)
+    print(f"In windows: {decoding.coverage_text(data.coverage)}")
 
     """
     ## The search
@@ -136,6 +142,7 @@ def main() -> None:
         threshold=arguments.threshold,
         tolerance=arguments.tolerance,
         seeds=arguments.seeds,
+        folds=arguments.folds,
         build=functools.partial(
             ks.models.build_neural_decoder,
             units=arguments.units or (128 if arguments.data else 48),
@@ -146,6 +153,8 @@ def main() -> None:
     found = report.recommendation
     print(f"\nSearch and training took {time.time() - start:.0f} s.\n")
     report.show()
+    if report.folds:
+        print_tables("\n" + report.fold_table())
     print(
         f"\nAttention proposes {report.selection.timesteps} timesteps "
         f"(per seed {report.selection.per_seed}); validation recommends "
@@ -171,10 +180,12 @@ def write(
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     draw(report, recording, output / "neural_decoder.png")
-    (output / "report.md").write_text(report.table() + "\n")
+    tables = [report.table()] + [report.fold_table()] * bool(report.folds)
+    (output / "report.md").write_text("\n\n".join(tables) + "\n")
     (output / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, allow_nan=False)
     )
+    report.predictions.save(output / "predictions.csv")
     report.decoder.save(output / "decoder.keras")
     loaded = keras.saving.load_model(output / "decoder.keras")
     some = report.test_windows[:100]
@@ -193,6 +204,7 @@ def write(
         "  neural_decoder.png    figures\n"
         "  report.md             the table\n"
         "  report.json           every number\n"
+        "  predictions.csv       each test bin: time, true, decoded\n"
         "  decoder.keras         keras.saving.load_model(...)\n"
         "  decoder_saved_model/  tf.saved_model.load(...).serve(counts)"
     )
@@ -216,13 +228,13 @@ def draw(
     visualization.plot_score_against_timesteps(
         report.recommendation, report.ridge_curve, axes[1, 0]
     )
-    decoded = report.decoder.predict(report.test_windows[:150], verbose=0)
     visualization.plot_decoded_trace(
-        report.test_movement[:150, 0],
-        decoded[:, 0],
+        report.predictions.true[:150, 0],
+        report.predictions.decoded[:150, 0],
         recording.bin_width,
         recording.quantity,
         axes[1, 1],
+        bins=report.predictions.bins[:150],
     )
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -3,9 +3,13 @@
 from keras_seqattn._training.recipe import Recipe as Recipe
 from keras_seqattn.decoding.baselines import mean_baseline as mean_baseline
 from keras_seqattn.decoding.baselines import ridge_baseline as ridge_baseline
+from keras_seqattn.decoding.data import Coverage as Coverage
 from keras_seqattn.decoding.data import DecodingData as DecodingData
+from keras_seqattn.decoding.data import coverage_text as coverage_text
 from keras_seqattn.decoding.latency import Latency as Latency
 from keras_seqattn.decoding.latency import measure_latency as measure_latency
+from keras_seqattn.decoding.parts import fold_parts as fold_parts
+from keras_seqattn.decoding.predictions import Predictions as Predictions
 from keras_seqattn.decoding.report import DecodingReport as DecodingReport
 from keras_seqattn.decoding.score import Score as Score
 from keras_seqattn.decoding.compare import decode_recording as decode_recording

@@ -1,5 +1,6 @@
 """The whole comparison: search the window, train, score."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -16,7 +17,11 @@ from keras_seqattn.decoding.baselines import ridge_baseline
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.latency import measure_latency
 from keras_seqattn.decoding.parts import PARTS
+from keras_seqattn.decoding.parts import fold_parts
+from keras_seqattn.decoding.predictions import Predictions
+from keras_seqattn.decoding.report import POOLING_TITLES
 from keras_seqattn.decoding.report import DecodingReport
+from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.timestep_selection import RULES
 from keras_seqattn.decoding.timestep_selection import TimestepRecommendation
 from keras_seqattn.decoding.timestep_selection import TimestepSelection
@@ -45,6 +50,7 @@ def decode_recording(
     transform: str | None = "sqrt",
     selection_part: str = "train",
     rule: str = "default",
+    folds: int | None = None,
     build: Callable[..., keras.Model] = build_neural_decoder,
     verbose: int = 1,
 ) -> DecodingReport:
@@ -83,6 +89,10 @@ def decode_recording(
             `"train"` (default), `"validation"`, or `"test"`, as the original
             did: then T* has seen the test set, and a warning says so.
         rule: The `rule` of `select_timesteps`.
+        folds: Integer of 3 or more: also train and score on that many blocks
+            of time (of trials, if the recording has them), each the test part
+            once (`fold_parts`), at the full and the recommended window. That
+            window was chosen once, with the parts of `fractions`.
         build: Function `build(timesteps, channels, outputs, pooling=...)` to
             an uncompiled model, such as `functools.partial` of
             `build_neural_decoder` with your settings.
@@ -109,6 +119,7 @@ def decode_recording(
     check_tolerance(tolerance)
     seeds = check_seeds(seeds)
     data = DecodingData(recording, timesteps, fractions, transform)
+    blocks = fold_parts(recording, folds) if folds is not None else []
     trainer = DecoderTrainer(data, build, seeds, recipe, verbose)
 
     trained = {("attention", timesteps): trainer.train("attention", timesteps)}
@@ -136,9 +147,39 @@ def decode_recording(
         "transform": transform,
         "selection_part": selection_part,
         "rule": rule,
+        "folds": folds,
+        "bin_width": recording.bin_width,
+        "quantity": recording.quantity,
+        "lag": recording.lag,
         **recipe.to_dict(),
     }
-    return _report(data, trained, selection, recommendation, settings)
+    report = _report(data, trained, selection, recommendation, settings)
+    if blocks:
+        lengths = tuple(dict.fromkeys((timesteps, best)))
+        for parts in blocks:
+            fold = DecodingData(
+                recording, timesteps, transform=transform, parts=parts
+            )
+            trainer = dataclasses.replace(trainer, data=fold)
+            for row, scores in _score_fold(trainer, lengths).items():
+                report.folds.setdefault(row, []).append(scores)
+    return report
+
+
+def _score_fold(
+    trainer: DecoderTrainer, lengths: tuple[int, ...]
+) -> dict[tuple[str, int], tuple[Score, ...]]:
+    """Score the simple decoders and the one without attention on a fold."""
+    data = trainer.data
+    found: dict[tuple[str, int], tuple[Score, ...]] = {
+        ("training mean", 0): (mean_baseline(data),)
+    }
+    for k in lengths:
+        found["ridge", k] = (ridge_baseline(data, k),)
+    for k in lengths:
+        trained = trainer.train("last", k)
+        found[POOLING_TITLES["last"], k] = trained.scores("test")
+    return found
 
 
 def _report(
@@ -150,6 +191,9 @@ def _report(
 ) -> DecodingReport:
     """Score on the test part what has been trained."""
     timesteps, best = data.timesteps, recommendation.timesteps
+    decoder = data.deploy(trained["last", best].best_model())
+    ends = data.ends["test"]
+    test_windows = take_windows(data.recording.spikes, ends, best)
     # A dict, so that two cells that are one (T* = T) are listed once.
     compared = dict.fromkeys(
         [
@@ -182,9 +226,12 @@ def _report(
         parameters={
             cell: trained[cell].model.count_params() for cell in compared
         },
-        decoder=data.deploy(trained["last", best].best_model()),
-        test_windows=take_windows(
-            data.recording.spikes, data.ends["test"], best
+        decoder=decoder,
+        test_windows=test_windows,
+        predictions=Predictions(
+            data.recording,
+            ends,
+            decoder.predict(test_windows, batch_size=1024, verbose=0),
         ),
-        test_movement=data.recording.movement[data.ends["test"]],
+        coverage=data.coverage,
     )  # fmt: skip

@@ -40,6 +40,15 @@ class Coverage:
         return self.windows / self.bins
 
 
+def coverage_text(coverage: dict[str, Coverage]) -> str:
+    """Return one line: how much of each part is decoded."""
+    return "; ".join(
+        f"{name}: {part.windows} of {part.bins} bins, {part.share:.0%} of the "
+        "movement"
+        for name, part in coverage.items()
+    )
+
+
 class DecodingData:
     """Windows of a recording, split by time and standardized.
 
@@ -199,16 +208,12 @@ def _coverage(
         for number, name in enumerate(PARTS)
     }
     if min(part.share for part in found.values()) < COVERED:
-        told = "; ".join(
-            f"{name}: {part.windows} of {part.bins} bins, {part.share:.0%} of "
-            "the movement"
-            for name, part in found.items()
-        )
         warnings.warn(
-            f"Few bins have a whole window before them ({told}). Segments are "
-            "short: use fewer timesteps, or keep the bins between trials with "
-            "`scored` false (`Recording.from_spike_times(trials=...)` does), "
-            "so that windows begin in them.",
+            "Few bins have a whole window before them "
+            f"({coverage_text(found)}). Segments are short: use fewer "
+            "timesteps, or keep the bins between trials, with `scored` false, "
+            "so that windows begin in them: "
+            "`Recording.from_spike_times(trials=...)` does.",
             stacklevel=4,
         )
     return found

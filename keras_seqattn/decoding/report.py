@@ -10,7 +10,9 @@ import numpy as np
 from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
+from keras_seqattn.decoding.data import Coverage
 from keras_seqattn.decoding.latency import Latency
+from keras_seqattn.decoding.predictions import Predictions
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.timestep_selection import TimestepRecommendation
 from keras_seqattn.decoding.timestep_selection import TimestepSelection
@@ -39,7 +41,11 @@ class DecodingReport(Tabulated):
         decoder: The decoder without attention at T*, of the seed that did
             best on validation windows, from spike counts to movement.
         test_windows: Spike counts of the test windows at T*.
-        test_movement: The true movement of the same windows.
+        predictions: What that decoder says of the test windows, with times.
+        coverage: For each part a `Coverage`: how many of its bins, and so how
+            much of its movement, the windows decode.
+        folds: For each row of `fold_table`, by `(name, timesteps)`, a tuple
+            a fold with one `Score` a seed. Empty if none were asked for.
     """
 
     timesteps: int
@@ -53,11 +59,57 @@ class DecodingReport(Tabulated):
     parameters: dict[tuple[str, int], int]
     decoder: keras.Model
     test_windows: np.ndarray
-    test_movement: np.ndarray
+    predictions: Predictions
+    coverage: dict[str, Coverage]
+    folds: dict[tuple[str, int], list[tuple[Score, ...]]] = dataclasses.field(
+        default_factory=dict
+    )
+
+    @property
+    def test_movement(self) -> np.ndarray:
+        """The true movement of the test windows."""
+        return self.predictions.true
+
+    def score_by(self, labels: str | Sequence[Any]) -> dict[Any, Score]:
+        """Score the test windows of each label: `Predictions.score_by`."""
+        return self.predictions.score_by(labels)
+
+    def fold_table(self) -> str:
+        """Return the scores over blocks of time as a markdown table."""
+        return markdown_table(
+            [
+                "decoder",
+                "timesteps",
+                "R2 of folds",
+                "of seeds",
+                "worst",
+                "best",
+            ],
+            [
+                [
+                    name,
+                    str(timesteps),
+                    mean_and_deviation(means),
+                    f"± {np.mean(spread):.3f}" if spread else "",
+                    f"{min(means):.3f}",
+                    f"{max(means):.3f}",
+                ]
+                for (name, timesteps), scores in self.folds.items()
+                for means in [[_mean_r2(fold) for fold in scores]]
+                for spread in [
+                    [
+                        np.std([score.r2 for score in fold], ddof=1)
+                        for fold in scores
+                        if len(fold) > 1
+                    ]
+                ]
+            ],
+        )
 
     def table(self) -> str:
         """Return the comparison as a markdown table."""
         axes = range(self.test_movement.shape[1])
+        angular = ["error (deg)"] * self.predictions.recording.is_direction
         rows: list[tuple[str, int, Sequence[Score], str, str]] = [
             (name, timesteps, [score], "", "")
             for (name, timesteps), score in self.baselines.items()
@@ -77,7 +129,8 @@ class DecodingReport(Tabulated):
             [
                 *("decoder", "timesteps", "test R2"),
                 *(f"R2 axis {axis}" for axis in axes),
-                *("correlation", "parameters", "latency p50 / p95 (ms)"),
+                *("correlation", "RMSE", *angular),
+                *("parameters", "latency p50 / p95 (ms)"),
             ],
             [
                 [
@@ -89,6 +142,8 @@ class DecodingReport(Tabulated):
                         for axis in axes
                     ),
                     f"{np.mean([score.correlation for score in scores]):.3f}",
+                    f"{_mean_rmse(scores):.4g}",
+                    *(_mean_error(scores) for _ in angular),
                     parameters,
                     latency_text,
                 ]
@@ -115,6 +170,21 @@ class DecodingReport(Tabulated):
             "ridge_validation_r2": {
                 str(k): v for k, v in self.ridge_curve.items()
             },
+            "coverage": {
+                name: dataclasses.asdict(part)
+                for name, part in self.coverage.items()
+            },
+            "folds": [
+                {
+                    "decoder": name,
+                    "timesteps": k,
+                    "seeds_by_fold": [
+                        [dataclasses.asdict(score) for score in fold]
+                        for fold in scores
+                    ],
+                }
+                for (name, k), scores in self.folds.items()
+            ],
             "test": [
                 {
                     "decoder": POOLING_TITLES[pooling],
@@ -130,3 +200,16 @@ class DecodingReport(Tabulated):
                 for (name, k), score in self.baselines.items()
             ],
         }
+
+
+def _mean_r2(scores: Sequence[Score]) -> float:
+    return float(np.mean([score.r2 for score in scores]))
+
+
+def _mean_rmse(scores: Sequence[Score]) -> float:
+    """Return the root of the mean squared error over axes and seeds."""
+    return float(np.sqrt(np.mean([np.square(s.rmse) for s in scores])))
+
+
+def _mean_error(scores: Sequence[Score]) -> str:
+    return f"{np.mean([score.angular_error for score in scores]):.1f}"

@@ -222,7 +222,7 @@ def test_the_test_part_takes_no_part_in_any_choice(report):
 def test_the_table_and_the_dictionary_hold_the_numbers(report):
     table = report.table()
     rows = table.splitlines()
-    assert len(rows) == 2 + 3 + 4
+    assert len(rows) == 2 + 3 + 4 and "RMSE" in rows[0]
     assert len({row.count("|") for row in rows}) == 1
     scores = [score.r2 for score in report.cells["last", 2]]
     mean, deviation = np.mean(scores), np.std(scores, ddof=1)
@@ -347,6 +347,50 @@ def test_the_averages_are_scored_and_kept(epochs, average, monkeypatch):
     trained.model.set_weights(weights)
     error = np.mean((trained.model.predict(x, verbose=0) - y) ** 2)
     assert error == pytest.approx(losses[best], rel=1e-3)
+
+
+def test_folds_train_and_score_on_their_own_blocks():
+    found = search(
+        timesteps=2,
+        seeds=(0, 1),
+        recipe=dataclasses.replace(RECIPE, epochs=4),
+        folds=3,
+    )
+    best = found.recommendation.timesteps
+    lengths = sorted({2, best})
+    assert set(found.folds) == {
+        ("training mean", 0),
+        *(("ridge", k) for k in lengths),
+        *(("no attention", k) for k in lengths),
+    }
+    for number, parts in enumerate(decoding.fold_parts(RECORDING, 3)):
+        data = DecodingData(RECORDING, 2, parts=parts)
+        (ridge,) = found.folds["ridge", 2][number]
+        assert ridge == decoding.ridge_baseline(data, 2)
+        one, other = found.folds["no attention", 2][number]
+        assert one != other and min(one.r2, other.r2) > 0.5
+    means = [np.mean([s.r2 for s in f]) for f in found.folds["no attention", 2]]
+    spread = f"{np.mean(means):.3f} ± {np.std(means, ddof=1):.3f}"
+    row = f"| no attention | 2 | {spread}"
+    assert row in found.fold_table()
+    assert f"| {min(means):.3f} | {max(means):.3f} |" in found.fold_table()
+    told = found.to_dict()["folds"][-1]["seeds_by_fold"]
+    assert [len(seeds) for seeds in told] == [2, 2, 2]
+
+
+def test_the_report_tells_what_was_decoded(report):
+    np.testing.assert_allclose(
+        report.predictions.decoded,
+        report.decoder.predict(report.test_windows, verbose=0),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    np.testing.assert_array_equal(
+        report.test_movement, RECORDING.movement[report.predictions.bins]
+    )
+    halves = report.score_by(np.arange(1500) > 1350)
+    assert [*halves] == [False, True]
+    assert report.to_dict()["coverage"]["test"]["bins"] == 300
 
 
 @pytest.mark.nan

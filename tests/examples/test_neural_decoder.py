@@ -58,6 +58,7 @@ def test_a_recording(tmp_path, kind):
         "decoder.keras",
         "decoder_saved_model",
         "neural_decoder.png",
+        "predictions.csv",
         "report.json",
         "report.md",
     ]
