@@ -8,12 +8,13 @@ import numpy as np
 
 from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn.decoding import pynapple_file
+from keras_seqattn.decoding.behavior_source import is_path
+from keras_seqattn.decoding.behavior_source import read_behavior
 from keras_seqattn.decoding.binned import binned_recording
 from keras_seqattn.decoding.binned import read_bins
 from keras_seqattn.decoding.binned import wide_table
 from keras_seqattn.decoding.spike_session import OPTIONS
 from keras_seqattn.decoding.spike_session import SpikeSession
-from keras_seqattn.decoding.spike_session import as_names
 from keras_seqattn.decoding.spike_session import check_options
 from keras_seqattn.decoding.spike_session import errors_of
 from keras_seqattn.decoding.spike_session import to_recording
@@ -122,9 +123,9 @@ spikes |
     }
     if pynapple_file.is_pynapple(trials, ("IntervalSet",)):
         trials = pynapple_file.read_intervals(trials)
-    if fields is not None and not _is_path(source):
+    if fields is not None and not is_path(source):
         raise ValueError("`fields` are of a `.mat` file alone.")
-    if _is_path(source):
+    if is_path(source):
         path = os.fspath(source)
         kind = _kind_of_file(path)
         if fields is not None and kind != "mat":
@@ -187,10 +188,6 @@ def recording_contents(path: str | os.PathLike[str]) -> str:
             counts = {unit: len(train) for unit, train in trains.items()}
             lines.append(f"  spikes of each unit: {counts}")
     return "\n".join(lines)
-
-
-def _is_path(source: Any) -> bool:
-    return isinstance(source, str | os.PathLike)
 
 
 def _kind_of_file(path: str) -> str:
@@ -353,7 +350,7 @@ def _in_time(
     binning: dict[str, Any],
     options: dict[str, Any],
 ) -> Recording:
-    names, times, movement = _behavior(behavior)
+    names, times, movement = read_behavior(behavior)
     session = SpikeSession(
         spike_times,
         times,
@@ -373,69 +370,3 @@ def _no_name(trials: Any) -> Any:
             f"Received: trials={trials!r}"
         )
     return trials
-
-
-def _behavior(behavior: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return names of the columns, times and values of a behaviour."""
-    if pynapple_file.is_series(behavior):
-        return pynapple_file.series_of(behavior)
-    if hasattr(behavior, "columns") or isinstance(behavior, Mapping):
-        return _behavior_table(behavior)
-    paths = [behavior] if _is_path(behavior) else behavior
-    if isinstance(paths, list | tuple) and paths and _is_path(paths[0]):
-        return _behavior_file(paths[0], as_names(paths[1:] or ["*"]))
-    if isinstance(behavior, list | tuple) and len(behavior) == 2:
-        times, movement = map(np.asarray, behavior)
-        return ["movement"], times, movement
-    raise ValueError(
-        "Spike times need a `behavior` with its own time stamps: a table with "
-        "the column `time`, `(times, movement)`, or a Tsd of pynapple or its "
-        f"file. Received: {type(behavior).__name__}"
-    )
-
-
-def _behavior_file(
-    path: Any, columns: list[str]
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    names, times, values = pynapple_file.read_series(path)
-    if columns == ["*"]:
-        return names, times, values
-    if missing := [column for column in columns if column not in names]:
-        raise ValueError(
-            f"{os.fspath(path)!r} has no columns {missing}. Received: {names}"
-        )
-    return columns, times, values[:, [names.index(c) for c in columns]]
-
-
-def _behavior_table(
-    table: Any,
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    columns = list(getattr(table, "columns", table))
-    if "time" in columns:
-        times = np.asarray(table["time"])
-    elif hasattr(table, "index"):
-        times = np.asarray(table.index)
-    else:
-        raise ValueError(
-            "A table of behaviour must have the column `time`, in seconds. "
-            f"Received: columns={columns[:20]}"
-        )
-    names = [column for column in columns if column != "time"]
-    values = [np.asarray(table[name]) for name in names]
-    other = [
-        f"{name} ({value.dtype})"
-        for name, value in zip(names, values, strict=True)
-        if value.dtype.kind not in "buif"
-    ]
-    if other or not names:
-        raise ValueError(
-            "A table of behaviour must hold numbers besides `time`: give the "
-            f"columns that are decoded, `table[['time', 'x', 'y']]`. Received: "
-            f"{other or 'no other column'}"
-        )
-    if times.dtype.kind not in "uif":
-        raise ValueError(
-            "Times of behaviour must be seconds, as numbers. Received: "
-            f"{times.dtype}"
-        )
-    return [str(name) for name in names], times, np.stack(values, axis=1)

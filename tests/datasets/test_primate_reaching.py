@@ -162,7 +162,9 @@ def test_no_bin_crosses_a_gap(path):
 def test_counts_and_velocity_of_a_recording_come_back(path):
     planted = ks.tasks.simulated_reaching(bins=300, units=6)
     matlab_sessions.session_of(path, planted)
-    found = ks.decoding.load_recording(path, alignment="mean")
+    found = ks.decoding.load_recording(
+        path, quantity="velocity", alignment="mean"
+    )
     np.testing.assert_array_equal(found.spikes, planted.spikes)
     assert found.spikes.sum() > 500
     assert found.bin_width == 0.064
@@ -172,30 +174,61 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     np.testing.assert_allclose(
         found.movement[1:], (15.5 * v[1:] + 0.5 * v[:-1]) / 16, atol=1e-3
     )
-    at_end = ks.decoding.load_recording(path, "vel").movement
+    at_end = ks.decoding.load_recording(path, quantity="velocity").movement
     np.testing.assert_allclose(at_end[:-1], (v[:-1] + v[1:]) / 2, atol=1e-3)
     position = ks.decoding.load_recording(
-        path, "pos", effector="finger", bin_width=0.128
+        path, "finger", quantity="position", bin_width=0.128
     )
     assert position.quantity == "finger position (mm)"
     np.testing.assert_allclose(
         position.movement, 0.064 * v.cumsum(axis=0)[1::2], atol=1e-3
     )
     acceleration = ks.decoding.load_recording(
-        path, "acc", area="M1", bin_width=0.016
+        path, quantity="acceleration", area="M1", bin_width=0.016
     )
     assert acceleration.quantity == "cursor acceleration (mm/s^2)"
     assert len(acceleration.movement) == 1200
 
 
+def test_a_session_with_a_lag_and_bins_of_any_width(path):
+    planted = ks.tasks.simulated_reaching(bins=300, units=6)
+    matlab_sessions.session_of(path, planted)
+    position = 0.064 * planted.movement.cumsum(axis=0)
+    found = ks.decoding.load_recording(path, "cursor", lag=0.064)
+    np.testing.assert_array_equal(found.spikes, planted.spikes[:-1])
+    np.testing.assert_allclose(found.movement, position[1:], atol=1e-3)
+    assert (found.lag, found.quantity) == (0.064, "cursor (mm)")
+    assert found.unit_ids == tuple(f"M1 {i + 1:03}" for i in range(6))
+    wide = ks.decoding.load_recording(path, bin_width=0.192)
+    np.testing.assert_array_equal(
+        wide.spikes, planted.spikes.reshape(100, 3, 6).sum(axis=1)
+    )
+    np.testing.assert_allclose(wide.movement, position[2::3], atol=1e-3)
+    moved = ks.decoding.load_recording(
+        path, quantity="velocity", smoothing=0.016, trials=[[149.0, 152.0]]
+    )
+    assert moved.quantity == "velocity of cursor (mm/s)"
+    inside = moved.scored
+    np.testing.assert_allclose(
+        moved.movement[inside], planted.movement[inside], atol=0.1
+    )
+    np.testing.assert_array_equal(
+        inside, (moved.times > 149) & (moved.times <= 152)
+    )
+
+
 def test_load_recording_says_what_is_wrong(path, tmp_path):
     write(path)
-    with pytest.raises(ValueError, match="`target` must be one of"):
+    with pytest.raises(ValueError, match="`effector` must be one of"):
         ks.decoding.load_recording(path, "speed")
-    with pytest.raises(ValueError, match="`bin_ms` must be one of"):
+    with pytest.raises(ValueError, match=r"\['bin_ms'\] are no options"):
         ks.decoding.load_recording(path, bin_ms=50)
+    with pytest.raises(ValueError, match="`quantity` must be one of"):
+        ks.decoding.load_recording(path, quantity="direction")
+    with pytest.raises(ValueError, match="`bin_width` must be one of"):
+        session_file.read_session(path, bin_width=0.05)
     np.savez(tmp_path / "own.npz", spikes=np.ones((9, 2)), vel=np.ones((9, 2)))
-    with pytest.raises(ValueError, match=r"\['area'\] apply to `.mat`"):
+    with pytest.raises(ValueError, match=r"\['area'\] are no options"):
         ks.decoding.load_recording(tmp_path / "own.npz", area="M1")
 
 
@@ -350,7 +383,9 @@ def test_bad_tracks(path, variable, value, message):
 
 def test_a_session_shorter_than_a_bin(path):
     write(path, t=SINES[0][:16], cursor=SINES[1][:16])
-    with pytest.raises(ValueError, match=r"no bin of 64 ms\. Received: 16 s"):
+    with pytest.raises(
+        ValueError, match=r"no bin of 0\.064 s\. Received: 16 s"
+    ):
         session_file.read_session(path)
     assert len(session_file.read_session(path, bin_width=0.016).time) == 3
 

@@ -198,6 +198,23 @@ def write_pynapple(folder, keys=True, support=(0.0, 20.0)):
     return folder / "spikes.npz"
 
 
+def write_all(folder):
+    """Write what the README reads."""
+    write_nwb(folder / "session.nwb")
+    write_old_mat(folder / "lab.mat")
+    write_pynapple(folder)
+    for unit, train in enumerate(SPIKES):
+        np.save(folder / f"unit_{unit}.npy", train)
+    np.save(folder / "t.npy", TIMES)
+    np.save(folder / "hand.npy", HAND)
+    rows = [
+        f"{unit},{time}" for unit, train in enumerate(SPIKES) for time in train
+    ]
+    (folder / "spikes.csv").write_text("\n".join(["unit,time", *rows]))
+    rows = [f"{t},{x},{y}" for t, (x, y) in zip(TIMES, HAND, strict=True)]
+    (folder / "hand.csv").write_text("\n".join(["time,x,y", *rows]))
+
+
 class Ts:
     """The face of a `Ts`, `Tsd` and `TsdFrame` of pynapple."""
 

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 import keras_seqattn as ks
+from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import load_recording
 from keras_seqattn.decoding import recording_contents
+from keras_seqattn.decoding import ridge_baseline
 from tests.decoding import lab_files
 from tests.decoding.lab_files import CONDITION
 from tests.decoding.lab_files import HAND
@@ -144,6 +146,18 @@ def test_quantity_lag_and_trials_through_every_door(tmp_path, door):
         assert found.condition.tolist() == labels.tolist()
 
 
+def test_one_session_has_one_score_through_every_door(tmp_path):
+    scores = {}
+    for door in DOORS:
+        if not door.startswith("old"):
+            data = DecodingData(enter(door, tmp_path, quantity="velocity"), 4)
+            scores[door] = ridge_baseline(data, 4).r2_per_axis
+    for door in scores:
+        np.testing.assert_allclose(
+            scores[door], scores["lists"], atol=1e-3, err_msg=door
+        )
+
+
 def test_a_conversion_an_offset_and_a_title(tmp_path):
     path = lab_files.write_nwb(tmp_path / "s.nwb")
     found = load_recording(path, "Position", bin_width=WIDTH)
@@ -274,7 +288,7 @@ def test_bins_in_a_mat(tmp_path):
     named = load_recording(path, fields={**fields, "unit_ids": "names"})
     assert named.unit_ids == ("a1", "a2", "b1", "b2")
     with pytest.raises(
-        ValueError, match="if these are milliseconds, give 0.05"
+        ValueError, match=r"if these are milliseconds, give 0\.05"
     ):
         load_recording(path, fields={**fields, "bin_width": 50})
 
@@ -416,7 +430,7 @@ def test_mat_says_what_is_missing(tmp_path):
     silent = np.empty((1, 3), dtype=object)
     silent[:] = [[np.zeros((0, 0))] * 3]
     path = lab_files.write_old_mat(tmp_path / "silent.mat", units=silent)
-    with pytest.raises(ValueError, match="silent.mat.*spike"):
+    with pytest.raises(ValueError, match=r"silent\.mat.*spike"):
         load_recording(path, fields=FIELDS, bin_width=WIDTH)
 
 
@@ -430,14 +444,14 @@ def test_other_sources(tmp_path):
         load_recording(tmp_path / "table.csv")
     for behavior in (None, [TIMES], "nothing.npz"):
         with pytest.raises(
-            (ValueError, FileNotFoundError), match="Spike ti|no f"
+            (ValueError, FileNotFoundError), match=r"Spike ti|no f"
         ):
             load_recording(SPIKES, behavior, bin_width=WIDTH)
     frame = pd.DataFrame({"time": TIMES, "what": "text"})
     with pytest.raises(ValueError, match=r"numbers besides `time`.*what"):
         load_recording(SPIKES, frame, bin_width=WIDTH)
     stamps = pd.DataFrame({"time": pd.to_datetime(TIMES, unit="s"), "x": 1.0})
-    with pytest.raises(ValueError, match="seconds, as numbers.*datetime64"):
+    with pytest.raises(ValueError, match=r"seconds, as numbers.*datetime64"):
         load_recording(SPIKES, stamps, bin_width=WIDTH)
     with pytest.raises(ValueError, match="`trials` have no name"):
         load_recording(SPIKES, (TIMES, HAND), bin_width=WIDTH, trials="epochs")
