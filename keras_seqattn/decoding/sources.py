@@ -113,7 +113,7 @@ spikes |
     recording = ks.decoding.load_recording(
         units, (t, np.sin(t)), bin_width=0.05, quantity="velocity"
     )
-    print(recording.spikes.shape)  # (1198, 5)
+    print(recording.spikes.shape)  # (1199, 5)
     ```
     """
     binning = {

@@ -6,9 +6,9 @@ import pytest
 
 import keras_seqattn as ks
 from keras_seqattn.decoding import DecodingData
+from keras_seqattn.decoding import WienerFilter
 from keras_seqattn.decoding import load_recording
 from keras_seqattn.decoding import recording_contents
-from keras_seqattn.decoding import ridge_baseline
 from tests.decoding import lab_files
 from tests.decoding.lab_files import CONDITION
 from tests.decoding.lab_files import HAND
@@ -151,7 +151,7 @@ def test_one_session_has_one_score_through_every_door(tmp_path):
     for door in DOORS:
         if not door.startswith("old"):
             data = DecodingData(enter(door, tmp_path, quantity="velocity"), 4)
-            scores[door] = ridge_baseline(data, 4).r2_per_axis
+            scores[door] = WienerFilter().fit(data).score(data).r2_per_axis
     for door in scores:
         np.testing.assert_allclose(
             scores[door], scores["lists"], atol=1e-3, err_msg=door

@@ -53,7 +53,7 @@ def test_score_against_timesteps():
     mean = line(ax, "no attention (mean over seeds)")
     assert list(mean.get_xdata()) == [1, 2, 3, 4]
     assert mean.get_ydata() == pytest.approx([0, 0.45, 0.84, 0.85])
-    assert list(line(ax, "ridge").get_ydata()) == [0.3, 0.4]
+    assert list(line(ax, "Wiener filter").get_ydata()) == [0.3, 0.4]
     assert line(ax, "recommended: 3").get_xdata()[0] == 3
     assert line(ax, "proposed by attention: 4").get_xdata()[0] == 4
     assert line(ax, "full window - 0.02").get_ydata()[0] == pytest.approx(0.83)
@@ -78,7 +78,7 @@ def test_decoded_trace():
 
 def test_latency():
     ax = visualization.plot_latency({"a": [3.0, 1, 2, 4], "b": [5.0]}, 0.064)
-    label = "a: p50 2.50 ms, p99 3.97 ms"
+    label = "a: p50 2.50, p95 3.85, p99 3.97 ms"
     np.testing.assert_allclose(line(ax, label).get_xdata(), [1, 2, 3, 4])
     # Three quarters took 2 ms or longer.
     np.testing.assert_allclose(
