@@ -164,7 +164,8 @@ class ArrayFile:
                 f"{name!r} in {self.path!r} must be one finite number. "
                 f"Received: {_short(array)}"
             )
-        return float(array.item())
+        # The number that was written: float32's .05 is not .05000000074505806.
+        return float(str(array.ravel()[0]))
 
     def check_names(self, names: Iterable[str], expected: str) -> None:
         """Raise a `ValueError` that lists which of `names` are missing.

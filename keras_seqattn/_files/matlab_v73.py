@@ -39,7 +39,9 @@ class MatlabFile:
 
     def names(self) -> list[str]:
         """Return the names of the variables."""
-        return [name for name in self._file if not name.startswith("#")]
+        # Damaged names come as bytes.
+        names = map(str, self._file)
+        return [name for name in names if not name.startswith("#")]
 
     def __contains__(self, name: str) -> bool:
         return name in self._file

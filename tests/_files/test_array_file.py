@@ -77,7 +77,7 @@ def test_arrays_come_back_as_they_are(tmp_path, write, name):
         assert found[key].dtype == np.asarray(array).dtype.newbyteorder("=")
     with open_arrays(path) as file:
         assert file.header("vel") == ((4, 2), np.dtype("float64"))
-        assert file.number("scalar") == np.float32(0.05)
+        assert file.number("scalar") == 0.05
         assert "vel" in file and "pos" not in file
     assert is_array_file(path)
 

@@ -50,6 +50,7 @@ def write_nwb(path, **changed):
         "trials": TRIALS,
         "observed": [[0.0, 20.0]],
         "twice": False,
+        "heading": HEADING,
         **changed,
     }
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -90,7 +91,8 @@ def write_nwb(path, **changed):
         starting_time=2.0,
         rate=100.0,
     )
-    made.add_acquisition(compass)
+    if given["heading"] is not None:
+        made.add_acquisition(compass)
     series = behavior.BehavioralTimeSeries(name="BehavioralTimeSeries")
     for axis in (0, 1):
         series.create_timeseries(

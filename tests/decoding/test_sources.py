@@ -167,6 +167,13 @@ def test_a_conversion_an_offset_and_a_title(tmp_path):
     assert moved.quantity == "velocity of hand (m/s)"
 
 
+def test_the_only_spatial_series_is_meant(tmp_path):
+    path = lab_files.write_nwb(tmp_path / "s.nwb", heading=None)
+    found = load_recording(path, bin_width=WIDTH)
+    assert found.quantity == "hand (m)"
+    np.testing.assert_allclose(found.movement, HAND[5::5], atol=1e-5)
+
+
 def test_only_what_was_observed_is_in_a_segment(tmp_path):
     observed = [[0.0, 6.0], [8.0, 20.0]]
     path = lab_files.write_nwb(tmp_path / "s.nwb", observed=observed)

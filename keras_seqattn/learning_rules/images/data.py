@@ -75,6 +75,13 @@ class LabelledImages:
                 f"Received: {self.x_train.shape[1]} and {self.x_test.shape[1]}"
             )
 
+        images = len(self.y_train) + len(self.y_test)
+        if self.classes > images:
+            raise ValueError(
+                "`y_train` and `y_test` must hold classes from 0 on, not more "
+                f"than there are images, {images}. "
+                f"Received: class {self.classes - 1}"
+            )
         if self.classes < 2:
             raise ValueError(
                 "`y_train` and `y_test` must hold at least two classes. "
@@ -193,7 +200,11 @@ def _split(
 
 
 def _rows(images: np.ndarray) -> np.ndarray:
-    return np.reshape(images, (len(images), -1)) / np.float32(255)
+    """Return images as rows of pixels in [0, 1]; floats may be so already."""
+    rows = np.reshape(images, (len(images), -1))
+    if rows.dtype.kind == "f" and rows.max(initial=0) <= 1:
+        return rows
+    return rows / np.float32(255)
 
 
 def _idx_pair(
