@@ -7,14 +7,23 @@ Description: Attention proposes a window, validation checks it, a small
     decoder is trained on it, compared, saved and exported.
 
 Without arguments it simulates a reaching session whose right answer is known
-(5 bins). With `--data FILE.npz` it decodes a recording of your own, with the
-keys `spikes` (bins, units), `vel`, `pos` or `acc` (bins, axes), and optionally
-`segment` (bins,) and `dt` (seconds). With `--data SESSION.mat` it decodes a
-session of the data set `primate_reaching`, as it was published:
+(5 bins). With `--data FILE` it decodes a recording of your own: `.nwb`, `.mat`,
+pynapple's `.npz`, or an `.npz` in bins with the keys `spikes` (bins, units),
+`vel`, `pos` or `acc` (bins, axes), and optionally `segment` (bins,) and
+`bin_width` (seconds). `--list` prints what a file holds and stops:
 
     python examples/neural_decoder.py
-    python examples/neural_decoder.py --data recording.npz --target vel
-    python examples/neural_decoder.py --data indy_20160407_02.mat --area M1
+    python examples/neural_decoder.py --data recording.npz --behavior vel
+    python examples/neural_decoder.py --data session.nwb --list
+    python examples/neural_decoder.py --data session.nwb \\
+        --behavior Position/x Position/y --quantity velocity \\
+        --bin-width 0.05 --lag 0.1 --trials trials
+    python examples/neural_decoder.py --data spikes.npz \\
+        --behavior heading.npz --quantity direction --bin-width 0.05
+    python examples/neural_decoder.py --data lab.mat --bin-width 0.05 \\
+        --fields spike_times=units times=t movement=vel
+    python examples/neural_decoder.py --data indy_20160407_02.mat --area M1 \\
+        --quantity velocity
 
 `--recipe` trains as a search (`tuning/`) has found:
 
@@ -52,6 +61,13 @@ a minute. A recording gets a larger decoder and more epochs.
 SIMULATED = dataclasses.replace(
     decoding.RECIPE, epochs=8, batch_size=256, learning_rate=1.5e-2
 )
+QUANTITIES = (
+    "as given",
+    "velocity",
+    "acceleration",
+    "direction",
+    "position",
+)
 RECORDED = dataclasses.replace(decoding.RECIPE, epochs=15, batch_size=256)
 
 
@@ -61,14 +77,34 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--data", help="an .npz file or a .mat session; default: simulated"
+        "--data", help="an .nwb, .mat or .npz file; default: simulated"
     )
-    parser.add_argument("--target", choices=("vel", "pos", "acc"))
-    session = parser.add_argument_group("for a .mat session")
+    parser.add_argument(
+        "--list", action="store_true", help="print what the file holds"
+    )
+    source = parser.add_argument_group("what is read from the file")
+    source.add_argument(
+        "--behavior", nargs="+", help="name of what is decoded, or several"
+    )
+    source.add_argument("--quantity", choices=QUANTITIES, default="as given")
+    source.add_argument("--bin-width", type=float, help="seconds")
+    source.add_argument(
+        "--lag", type=float, default=0.0, help="seconds; > 0: movement follows"
+    )
+    source.add_argument(
+        "--trials", help="name of intervals in the file, or pynapple's file"
+    )
+    source.add_argument("--condition", help="column of the trials (.nwb)")
+    source.add_argument(
+        "--fields",
+        nargs="+",
+        metavar="WHAT=NAME",
+        help="the variables of a .mat file",
+    )
+    source.add_argument("--alignment", choices=("end", "mean", "start"))
+    session = parser.add_argument_group("for a session of primate_reaching")
     session.add_argument("--area", choices=("M1", "S1", "M1+S1"))
-    session.add_argument("--bin-ms", type=int, choices=(16, 32, 64, 128))
     session.add_argument("--effector", choices=("cursor", "finger"))
-    session.add_argument("--alignment", choices=("end", "mean", "start"))
     parser.add_argument("--timesteps", type=int, default=20)
     parser.add_argument("--threshold", type=float, default=0.9)
     parser.add_argument("--tolerance", type=float, default=0.01)
@@ -113,14 +149,41 @@ def load(arguments: argparse.Namespace) -> decoding.Recording:
         return ks.tasks.simulated_reaching(bins=8000, kernel_length=5)
     options = {
         name: getattr(arguments, name)
-        for name in ("area", "bin_ms", "effector", "alignment")
+        for name in ("area", "effector", "alignment", "condition")
         if getattr(arguments, name) is not None
     }
-    return decoding.load_recording(arguments.data, arguments.target, **options)
+    if arguments.fields:
+        options["fields"] = make_fields(arguments.fields)
+    behavior = arguments.behavior
+    return decoding.load_recording(
+        arguments.data,
+        behavior[0] if behavior and len(behavior) == 1 else behavior,
+        bin_width=arguments.bin_width,
+        quantity=arguments.quantity,
+        lag=arguments.lag,
+        trials=arguments.trials,
+        **options,
+    )
+
+
+def make_fields(pairs: list[str]) -> dict[str, str | float]:
+    fields: dict[str, str | float] = {}
+    for pair in pairs:
+        what, _, name = pair.partition("=")
+        try:
+            fields[what] = float(name) if what == "bin_width" else name
+        except ValueError:  # A variable that holds it.
+            fields[what] = name
+    return fields
 
 
 def main() -> None:
     arguments = parse_arguments()
+    if arguments.list:
+        if not arguments.data:
+            raise SystemExit("--list tells what a file holds: give --data.")
+        print(decoding.recording_contents(arguments.data))
+        return
     recipe = make_recipe(arguments)
     recording = load(arguments)
     bins, units = recording.spikes.shape

@@ -20,6 +20,7 @@ from tests.datasets.original_files import uci_har_arrays
 from tests.datasets.original_files import write_smartwatch_har
 from tests.datasets.original_files import write_uci_har
 from tests.datasets.original_files import zip_folder
+from tests.decoding import lab_files
 
 ROOT = pathlib.Path(__file__).parents[1]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -66,6 +67,8 @@ def test_example(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if "OpportunityUCIDataset.zip" in code:
         write_published_files(tmp_path)
+    if '"session.nwb"' in code:
+        lab_files.write_all(tmp_path)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "example", "exec"), {})  # noqa: S102

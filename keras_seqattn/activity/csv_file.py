@@ -8,6 +8,8 @@ from keras_seqattn._files.tables import column_numbers
 from keras_seqattn._files.tables import read_columns
 from keras_seqattn.windows.activity_windows import ActivityWindows
 from keras_seqattn.windows.activity_windows import cut_recordings
+from keras_seqattn.windows.labels import class_codes
+from keras_seqattn.windows.labels import ids_of_text
 
 NEEDED = ("time", "subject", "label")
 # Of this many median steps, samples are missing.
@@ -17,21 +19,27 @@ FEWEST_STEPS = 5
 
 
 def load_csv(
-    path: str | os.PathLike[str], seconds: float = 1.0, overlap: float = 0.5
+    path: str | os.PathLike[str],
+    seconds: float = 1.0,
+    overlap: float = 0.5,
+    *,
+    unlabelled: str = "refuse",
 ) -> ActivityWindows:
     r"""Read labelled recordings from a CSV file and cut windows.
 
     The first row names the columns: `time` in seconds, `subject` (an
-    integer), `label` (the name of an activity), and a column a channel. A
-    row is a sample, in the order of time. A new recording begins where
-    `subject` changes and where `time` goes back or leaps ahead by more than
-    five median steps; no window crosses such a seam. The median step gives
-    the rate, which all recordings must share.
+    integer or a name), `label` (the name of an activity), and a column a
+    channel. A row is a sample, in the order of time. A new recording begins
+    where `subject` changes and where `time` goes back or leaps ahead by more
+    than five median steps; no window crosses such a seam. The median step
+    gives the rate, which all recordings must share.
 
     Args:
         path: Path of the file.
         seconds: Length of a window.
         overlap: Share of a window that the next one holds too, in [0, 1).
+        unlabelled: `"refuse"` rows whose label is empty or -1, or `"drop"`
+            the windows that hold mostly such.
 
     Returns:
         An `ActivityWindows`. A window's label is its most frequent one.
@@ -64,11 +72,9 @@ def load_csv(
         )
     numbers = {
         name: column_numbers(columns[name], name, place)
-        for name in ("time", "subject", *channels)
+        for name in ("time", *channels)
     }
-    subject = numbers["subject"].astype("int64")
-    if (subject != numbers["subject"]).any():
-        raise ValueError(f"The column 'subject' of {place!r} must be integers.")
+    subject = ids_of_text(columns["subject"], f"subject of {place}")
     steps = np.diff(numbers["time"])
     ahead = steps[(steps > 0) & (subject[1:] == subject[:-1])]
     if not len(ahead):
@@ -87,17 +93,20 @@ def load_csv(
     # those of a slow one are leaps.
     for bounds in (1 + np.flatnonzero(begins), seams):
         _check_rates(numbers["time"], subject, bounds, step, place)
-    classes, label = np.unique(columns["label"], return_inverse=True)
+    label, classes = class_codes(
+        columns["label"], unlabelled=unlabelled, name=f"label of {place}"
+    )
     signal = np.stack([numbers[name] for name in channels], axis=-1)
     return cut_recordings(
         np.split(signal.astype("float32"), seams),
         np.split(label, seams),
         subject[np.concatenate([[0], seams]).astype("int64")],
-        classes=[str(name) for name in classes],
+        classes=classes,
         channels=channels,
         rate=1 / step,
         seconds=seconds,
         overlap=overlap,
+        unlabelled=unlabelled,
     )
 
 

@@ -1,31 +1,39 @@
 """Windows cut out of continuous, labelled recordings."""
 
 import os
-from collections.abc import Iterable
 
 import numpy as np
 
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._files.array_file import LABELS
+from keras_seqattn._files.array_file import REAL
+from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn.windows.activity_windows import ActivityWindows
 from keras_seqattn.windows.activity_windows import cut_recordings
 
 
 def load_continuous(
-    path: str | os.PathLike[str], seconds: float = 1.0, overlap: float = 0.5
+    path: str | os.PathLike[str],
+    seconds: float = 1.0,
+    overlap: float = 0.5,
+    *,
+    unlabelled: str = "refuse",
 ) -> ActivityWindows:
     """Read continuous recordings from an `.npz` file and cut windows.
 
     The file holds `signal` of shape `(samples, channels)`, `label` of shape
-    `(samples,)`, `start` of shape `(recordings + 1,)`, the bounds of the
-    recordings, `subject` of shape `(recordings,)`, `classes`, `channels`, and
+    `(samples,)` (names in `classes`, or indices into them), `start` of shape
+    `(recordings + 1,)`, the bounds of the recordings, `subject` of shape
+    `(recordings,)` (integers or text), `classes`, `channels`, and
     `fs` (samples in a second) or `t_ms` of shape `(samples,)`, the time of a
-    sample in its recording, whose median step gives the rate. Files with
-    pickled objects are refused.
+    sample in its recording, whose median step gives the rate.
 
     Args:
         path: Path of the file.
         seconds: Length of a window.
         overlap: Share of a window that the next one holds too, in [0, 1).
+        unlabelled: `"refuse"` samples with the label -1, NaN or `""`, or
+            `"drop"` the windows that hold mostly such.
 
     Returns:
         An `ActivityWindows`. A window's label is its most frequent one.
@@ -34,15 +42,15 @@ def load_continuous(
         ValueError: The file lacks a key, holds arrays that do not fit
             together, or no recording is long enough.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with ArrayFile(path) as file:
         _check_keys(
-            path,
-            file.keys(),
+            file,
             ("signal", "label", "start", "subject", "classes", "channels"),
             () if "fs" in file else ("t_ms",),
         )
-        signal, label = file["signal"], file["label"]
-        start, subject = file["start"].astype("int64"), file["subject"]
+        signal = file.read("signal", rank=2)
+        label, start = file.read("label", LABELS, 1), _bounds(file, "start")
+        subject = file.read("subject", LABELS, 1)
         if (
             len(label) != len(signal)
             or len(start) != len(subject) + 1
@@ -55,24 +63,18 @@ def load_continuous(
                 "from 0 to the number of samples, one bound more than "
                 f"`subject` has entries. Received: {len(signal)} samples, "
                 f"{len(label)} labels, {len(subject)} subjects, {len(start)} "
-                f"bounds from {start[0]} to {start[-1]}"
+                f"bounds{f' from {start[0]} to {start[-1]}' * bool(len(start))}"
             )
-        if "fs" in file:
-            rate = float(file["fs"].item())
-        else:
-            steps = np.concatenate(
-                [np.diff(t) for t in np.split(file["t_ms"], start[1:-1])]
-            )
-            rate = 1000 / float(np.median(steps))
         return cut_recordings(
             np.split(signal, start[1:-1]),
             np.split(label, start[1:-1]),
             subject,
-            classes=tuple(file["classes"]),
-            channels=tuple(file["channels"]),
-            rate=rate,
+            classes=file.read("classes", LABELS, 1).tolist(),
+            channels=file.read("channels", LABELS, 1).tolist(),
+            rate=_rate(file, start),
             seconds=seconds,
             overlap=overlap,
+            unlabelled=unlabelled,
         )
 
 
@@ -83,7 +85,8 @@ def load_windows(path: str | os.PathLike[str]) -> ActivityWindows:
     `channels` and `fs` (samples in a second), and the windows as `x` of shape
     `(windows, timesteps, channels)`, or, if they overlap, as `signal` of
     shape `(samples, channels)`, `start` of shape `(windows,)` and `window`,
-    their length. Files with pickled objects are refused.
+    their length. `y` are names in `classes`, or indices into them; subjects
+    integers or text.
 
     Args:
         path: Path of the file.
@@ -95,48 +98,74 @@ def load_windows(path: str | os.PathLike[str]) -> ActivityWindows:
         ValueError: The file lacks a key, or holds arrays that do not fit
             together.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with ArrayFile(path) as file:
         _check_keys(
-            path,
-            file.keys(),
+            file,
             ("y", "subject", "classes", "channels", "fs"),
             ("x",) if "x" in file else ("signal", "start", "window"),
         )
         if "x" in file:
-            x = file["x"]
+            x = file.read("x", rank=3)
         else:
-            signal, start = file["signal"], file["start"].astype("int64")
-            length = check_positive_integer("window", file["window"].item())
-            if start.min() < 0 or start.max() + length > len(signal):
+            signal, start = file.read("signal", rank=2), _bounds(file, "start")
+            length = _window(file)
+            if not len(start) or (
+                start.min() < 0 or start.max() + length > len(signal)
+            ):
                 raise ValueError(
-                    f"A window of {os.fspath(path)!r} must end within its "
-                    f"{len(signal)} samples. Received: `start` in "
-                    f"{start.min()} .. {start.max()}, window={length}"
+                    f"A window of {file.path!r} must end within its "
+                    f"{len(signal)} samples. Received: {len(start)} windows, "
+                    f"`start` in {start.min(initial=0)} .. "
+                    f"{start.max(initial=0)}, window={length}"
                 )
             x = signal[start[:, None] + np.arange(length)]
         return ActivityWindows(
             x=x,
-            y=file["y"],
-            subject=file["subject"],
-            classes=tuple(file["classes"]),
-            channels=tuple(file["channels"]),
-            rate=file["fs"].item(),
+            y=file.read("y", LABELS),
+            subject=file.read("subject", LABELS),
+            classes=tuple(file.read("classes", LABELS, 1).tolist()),
+            channels=tuple(file.read("channels", LABELS, 1).tolist()),
+            rate=file.number("fs"),
         )
 
 
-def _check_keys(
-    path: str | os.PathLike[str],
-    keys: Iterable[str],
-    *needed: tuple[str, ...],
-) -> None:
-    """Raise if the file at `path` lacks one of the needed keys."""
-    found = list(keys)
-    missing = [key for part in needed for key in part if key not in found]
-    if missing:
+def _rate(file: ArrayFile, start: np.ndarray) -> float:
+    """Return the samples in a second."""
+    if "fs" in file:
+        return file.number("fs")
+    time = file.read("t_ms", REAL, 1).astype("float64")
+    steps = np.concatenate(
+        [np.diff(t) for t in np.split(time, start[1:-1])] or [time[:0]]
+    )
+    if len(time) != start[-1] or not len(steps) or not np.median(steps) > 0:
         raise ValueError(
-            f"{os.fspath(path)!r} lacks {missing}. Expected: windows (`x`, or "
-            "`signal`, `start`, `window`; `y`, `subject`, `classes`, "
-            "`channels`, `fs`), or recordings (`signal`, `label`, `start`, "
-            "`subject`, `classes`, `channels`, `fs` or `t_ms`). "
-            f"Received: keys={found[:20]}"
+            f"`t_ms` in {file.path!r} must hold a time a sample, and rise. "
+            f"Received: {len(time)} times for {start[-1]} samples, median "
+            f"step {np.median(steps) if len(steps) else 'none'}"
         )
+    return 1000 / float(np.median(steps))
+
+
+def _bounds(file: ArrayFile, name: str) -> np.ndarray:
+    """Return whole numbers, such as MATLAB saves as floats."""
+    values = file.read(name, REAL, 1)
+    if not np.isfinite(values).all() or (values != np.floor(values)).any():
+        raise ValueError(f"{name!r} in {file.path!r} must hold whole numbers.")
+    return values.astype("int64")
+
+
+def _window(file: ArrayFile) -> int:
+    length = file.number("window")
+    return check_positive_integer(
+        "window", int(length) if length.is_integer() else length
+    )
+
+
+def _check_keys(file: ArrayFile, *needed: tuple[str, ...]) -> None:
+    """Raise if a file lacks one of the needed keys."""
+    file.check_names(
+        [key for part in needed for key in part],
+        "Expected: windows (`x`, or `signal`, `start`, `window`; `y`, "
+        "`subject`, `classes`, `channels`, `fs`), or recordings (`signal`, "
+        "`label`, `start`, `subject`, `classes`, `channels`, `fs` or `t_ms`).",
+    )

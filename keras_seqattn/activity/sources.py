@@ -1,10 +1,8 @@
 """Which kind of recordings a path is."""
 
 import os
-import zipfile
 
-import numpy as np
-
+from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn._files.file_tree import FileTree
 from keras_seqattn.activity.csv_file import load_csv
 from keras_seqattn.activity.npz_files import load_continuous
@@ -40,22 +38,17 @@ def load_activity(
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"There are no recordings at {path!r}.")
-    if path.endswith(".npy"):
+    if path.lower().endswith(".npy"):
         return load_seglearn_watch(path)
-    if path.endswith(".csv"):
+    if path.lower().endswith(".csv"):
         return load_csv(path)
-    if path.endswith(".npz"):
+    if path.lower().endswith(".npz"):
         return _load_npz(path)
     return _load_published(path, part)
 
 
 def _load_npz(path: str) -> ActivityWindows:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            "An `.npz` file must be as written by `numpy.savez`. "
-            f"Received: path={path!r}"
-        )
-    with np.load(path, allow_pickle=False) as file:
+    with ArrayFile(path) as file:
         continuous = "label" in file
     return load_continuous(path) if continuous else load_windows(path)
 

@@ -22,6 +22,9 @@ from keras_seqattn.decoding.report import DecodingReport as DecodingReport
 from keras_seqattn.decoding.score import Score as Score
 from keras_seqattn.decoding.compare import decode_recording as decode_recording
 from keras_seqattn.decoding.sources import load_recording as load_recording
+from keras_seqattn.decoding.sources import (
+    recording_contents as recording_contents,
+)
 from keras_seqattn.decoding.spike_binner import SpikeBin as SpikeBin
 from keras_seqattn.decoding.spike_binner import SpikeBinner as SpikeBinner
 from keras_seqattn.decoding.timestep_selection import (

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._files.array_file import ANY
+from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn._keras_internals import find_layers
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.streaming.trial_inputs import all_finite
@@ -75,8 +77,8 @@ def largest_difference(
     )
     found = []
     for path, outputs in zip(paths[1::2], expected, strict=True):
-        with np.load(path, allow_pickle=False) as file:
-            found.append({name: file[name] for name in file})
+        with ArrayFile(path) as file:
+            found.append({name: file.read(name, ANY) for name in file.names})
         _check_names_and_shapes(found[-1], outputs)
     zeros = [{k: np.zeros_like(x) for k, x in y.items()} for y in expected]
     if _difference(zeros, expected) <= tolerance:

@@ -4,8 +4,6 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import zipfile
-import zlib
 from typing import Any
 
 import keras
@@ -13,6 +11,8 @@ import numpy as np
 from keras import ops
 
 from keras_seqattn._backend.compiled import compiled_step
+from keras_seqattn._files.array_file import ANY
+from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn.streaming.names import MASK
 from keras_seqattn.streaming.names import NEXT
 from keras_seqattn.streaming.names import state_inputs
@@ -20,16 +20,6 @@ from keras_seqattn.streaming.step_model import initial_state
 from keras_seqattn.streaming.step_model import numpy_type
 
 FINGERPRINT = "fingerprint"
-# What reading a file of another kind, or half of one, may raise.
-_UNREADABLE = (
-    EOFError,
-    NotImplementedError,
-    OSError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class StreamingSession:
@@ -233,16 +223,15 @@ class StreamingSession:
         Raises:
             ValueError: A file that is not one, or as `load_state_dict`.
         """
-        # Opened here: NumPy leaves a file open that it cannot read.
-        with pathlib.Path(path).open("rb") as file:
-            try:
-                with np.load(file, allow_pickle=False) as arrays:
-                    state = dict(arrays)
-            except _UNREADABLE as error:
-                raise ValueError(
-                    "The file was not written by `StreamingSession.save`, or "
-                    f"it is damaged. Received: {os.fspath(path)!r}"
-                ) from error
+        try:
+            with ArrayFile(path) as file:
+                # Of which types states are, `load_state_dict` knows.
+                state = {name: file.read(name, ANY) for name in file.names}
+        except ValueError as error:
+            raise ValueError(
+                "The file was not written by `StreamingSession.save`, or "
+                f"it is damaged. Received: {os.fspath(path)!r}. {error}"
+            ) from error
         self.load_state_dict(state)
 
     def _inputs(self, values: Any, present: np.ndarray) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_rate
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
+from keras_seqattn.windows.labels import class_codes
+from keras_seqattn.windows.labels import class_names
+from keras_seqattn.windows.labels import ids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,9 +23,10 @@ class ActivityWindows:
     Args:
         x: Array of shape `(windows, timesteps, channels)`, the signal in its
             own units, oldest sample first.
-        y: Integer array of shape `(windows,)`, the activity, an index into
-            `classes`.
-        subject: Integer array of shape `(windows,)`, who was recorded.
+        y: Array of shape `(windows,)`, the activity: an index into
+            `classes`, or a name in it. Kept as an index.
+        subject: Array of shape `(windows,)`, who was recorded: integers or
+            text.
         classes: Names of the activities.
         channels: Names of the channels.
         rate: Samples in a second.
@@ -71,11 +75,11 @@ class ActivityWindows:
                 f"{bad.sum()} of {len(x)} windows, the first is window "
                 f"{np.flatnonzero(bad)[0]}"
             )
-        classes = tuple(map(str, self.classes))
-        if len(classes) < 2 or len(set(classes)) != len(classes):
+        classes = class_names(self.classes)
+        if len(classes) < 2:
             raise ValueError(
-                "`classes` must name at least two activities, and none "
-                f"twice. Received: classes={classes}"
+                "`classes` must name at least two activities. "
+                f"Received: classes={classes}"
             )
         channels = tuple(map(str, self.channels))
         if len(channels) != x.shape[2]:
@@ -83,16 +87,18 @@ class ActivityWindows:
                 f"`channels` must name the {x.shape[2]} channels of `x`. "
                 f"Received: channels={channels}"
             )
-        y = _integers("y", self.y, len(x))
-        if y.min() < 0 or y.max() >= len(classes):
-            raise ValueError(
-                f"`y` must be in 0 .. {len(classes) - 1}, an index into "
-                f"`classes`. Received: values {y.min()} .. {y.max()}"
-            )
+        y, _ = class_codes(self.y, classes, name="y")
+        subject = ids(self.subject)
+        for name, values in (("y", y), ("subject", subject)):
+            if len(values) != len(x):
+                raise ValueError(
+                    f"`{name}` must hold one entry a window, {len(x)} of "
+                    f"them. Received: {len(values)}"
+                )
         fields = {
             "x": x,
             "y": y,
-            "subject": _integers("subject", self.subject, len(x)),
+            "subject": subject,
             "classes": classes,
             "channels": channels,
             "rate": check_positive_number("rate", float(self.rate)),
@@ -113,7 +119,8 @@ def subject_folds(
     """Divide windows into folds, so that no subject is in two.
 
     Args:
-        subject: Integer array of shape `(windows,)`, who was recorded.
+        subject: Array of shape `(windows,)`, who was recorded: integers or
+            text.
         folds: Integer from 2, at most the number of subjects.
         seed: Integer, shuffles the subjects.
 
@@ -134,7 +141,7 @@ def subject_folds(
     ```
     """
     folds = check_positive_integer("folds", folds)
-    subject = np.asarray(subject)
+    subject = ids(subject)
     shuffled = np.unique(subject)
     if not 2 <= folds <= len(shuffled):
         raise ValueError(
@@ -144,16 +151,6 @@ def subject_folds(
     np.random.default_rng(seed).shuffle(shuffled)
     own = [np.isin(subject, shuffled[i::folds]) for i in range(folds)]
     return [(np.flatnonzero(~mask), np.flatnonzero(mask)) for mask in own]
-
-
-def _integers(name: str, value: object, length: int) -> np.ndarray:
-    array = np.asarray(value)
-    if array.shape != (length,) or array.dtype.kind not in "ui":
-        raise ValueError(
-            f"`{name}` must hold one integer a window, {length} of them. "
-            f"Received: {name}.shape={array.shape}, {name}.dtype={array.dtype}"
-        )
-    return array.astype("int64")
 
 
 def cut_recordings(
@@ -166,22 +163,29 @@ def cut_recordings(
     rate: float,
     seconds: float,
     overlap: float = 0.5,
+    unlabelled: str = "refuse",
 ) -> ActivityWindows:
     """Cut windows that lie inside one recording each.
 
     Args:
         recordings: Arrays of shape `(samples, channels)`.
-        labels: For each recording an integer array of shape `(samples,)`. A
-            window's label is the most frequent one, of equals the smallest.
-        subject: Integer array of shape `(recordings,)`.
+        labels: For each recording an array of shape `(samples,)`: indices
+            into `classes`, or names in it. A window's label is the most
+            frequent one, of equals the first.
+        subject: Integers or text of shape `(recordings,)`.
         classes: Names of the activities.
         channels: Names of the channels.
         rate: Samples in a second.
         seconds: Length of a window.
         overlap: Share of a window that the next one holds too, in [0, 1).
+        unlabelled: `"refuse"` samples without a label (-1, NaN, `""`), or
+            `"drop"` the windows in which they are the most frequent.
 
     Returns:
         An `ActivityWindows`.
+
+    Raises:
+        ValueError: Labels that are not classes, or no window.
     """
     rate = check_positive_number("rate", rate)
     overlap = check_rate("overlap", overlap)
@@ -190,13 +194,22 @@ def cut_recordings(
     ends = window_ends(
         number, max(timesteps, 1), max(round(timesteps * (1 - overlap)), 1)
     )
-    label = take_windows(np.concatenate(labels)[:, None], ends, timesteps)
-    votes = [np.sum(label == i, axis=(1, 2)) for i in range(len(classes))]
+    codes, names = class_codes(np.concatenate(labels), classes, unlabelled)
+    label = take_windows(codes[:, None], ends, timesteps)
+    # The unlabelled first: of equals the first is taken.
+    votes = [np.sum(label == i, axis=(1, 2)) for i in range(-1, len(names))]
+    y = np.argmax(votes, axis=0) - 1
+    ends, y = ends[y >= 0], y[y >= 0]
+    if not len(ends):
+        raise ValueError(
+            "Every window is unlabelled: there is nothing to train on. "
+            f"Received: {len(label)} windows of {timesteps} samples"
+        )
     return ActivityWindows(
         x=take_windows(np.concatenate(recordings), ends, timesteps),
-        y=np.argmax(votes, axis=0),
-        subject=np.asarray(subject)[number[ends]],
-        classes=tuple(classes),
+        y=y,
+        subject=ids(subject)[number[ends]],
+        classes=names,
         channels=tuple(channels),
         rate=rate,
     )

@@ -209,7 +209,7 @@ class Recording:
         recording = ks.decoding.Recording.from_spike_times(
             units, t, position, bin_width=0.05, quantity="velocity"
         )
-        print(recording.spikes.shape, recording.times[0])  # (1198, 5) 0.1
+        print(recording.spikes.shape, recording.times[0])  # (1199, 5) 0.05
         print(np.abs(recording.movement[:, 0]).max().round(2))  # 1.0
         ```
         """

@@ -91,10 +91,11 @@ def stopped():
         ({"x": WINDOWS.x[0]}, r"`x` must hold numbers in the shape \(windows"),
         ({"x": WINDOWS.x[:0]}, "`x` must hold numbers"),
         ({"x": WINDOWS.x.astype(str)}, "x.dtype=<U"),
-        ({"y": LABELS[:-1]}, r"`y` must hold one integer a window, 180 of"),
-        ({"y": LABELS + 1}, r"`y` must be in 0 .. 2.*values 1 .. 3"),
-        ({"y": LABELS * 1.0}, "`y` must hold one integer.*float64"),
-        ({"subject": ["me"] * 180}, "`subject` must hold one integer"),
+        ({"y": LABELS[:-1]}, r"`y` must hold one entry a window, 180 of"),
+        ({"y": LABELS + 1}, r"`y` must be in 0 .. 2.*Received: 3"),
+        ({"y": LABELS * 0.5}, "`y` must hold integers.*0.5"),
+        ({"y": LABELS - 1}, "`y` must name a class everywhere"),
+        ({"subject": [0.5] * 180}, "`subject` must hold integers or text"),
         ({"classes": ("A",)}, "`classes` must name at least two"),
         ({"classes": ("A", "B", "B")}, "and none twice"),
         ({"channels": ("x",)}, "`channels` must name the 2 channels"),
@@ -237,6 +238,76 @@ def test_continuous_recordings_in_an_npz(tmp_path):
         activity.load_continuous(path, seconds=30)
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.float64, np.str_])
+def test_labels_are_codes_or_names_and_unlabelled_on_request(tmp_path, kind):
+    path = tmp_path / "continuous.npz"
+    label = continuous()["label"].astype("int64")
+    np.savez(path, **continuous())
+    expected = activity.load_continuous(path)
+    label[3:8] = label[25:32] = -1
+    names = [*CLASSES, ""]  # the last for -1
+    written = {
+        np.int64: label,
+        np.float64: np.where(label < 0, np.nan, label),
+        np.str_: np.array([f"{names[i]} " for i in label]),
+    }[kind]
+    np.savez(path, **continuous(label=written))
+    with pytest.raises(ValueError, match="12 of 50 unlabelled, the first at 3"):
+        activity.load_continuous(path)
+    found = activity.load_continuous(path, unlabelled="drop")
+    # In windows 0, 3 and 4 (of 0:10, 23:33, 28:38) half or less is known.
+    kept = [1, 2, 5, 6]
+    for start, own in ((0, 0), (23, 3), (28, 4)):
+        votes = np.bincount(label[start : start + 10] + 1, minlength=4)
+        if votes.argmax():
+            kept.append(own)
+    kept.sort()
+    np.testing.assert_array_equal(found.x, expected.x[kept])
+    np.testing.assert_array_equal(found.subject, expected.subject[kept])
+    assert found.classes == CLASSES
+
+
+@pytest.mark.parametrize("shift, seen", [(1, 3), (6, 6)])
+def test_labels_that_are_no_codes(tmp_path, shift, seen):
+    path = tmp_path / "continuous.npz"
+    np.savez(path, **continuous(label=continuous()["label"] + shift))
+    with pytest.raises(ValueError, match=rf"in 0 \.\. 2.*Received: {seen} for"):
+        activity.load_continuous(path)
+
+
+def test_subjects_are_integers_or_text_as_they_are(tmp_path):
+    path = tmp_path / "continuous.npz"
+    for subject in ([2**53, 2**53 + 1], ["anna", "ben"]):
+        np.savez(path, **continuous(subject=np.array(subject)))
+        found = activity.load_continuous(path)
+        expected = [subject[0]] * 3 + [subject[1]] * 4
+        assert found.subject.tolist() == expected
+        folds = activity.subject_folds(found.subject, 2)
+        assert sorted(len(own) for _, own in folds) == [3, 4]
+        path_csv = tmp_path / "own.csv"
+        rows = {(i, 1): subject[i >= 35] for i in range(55)}
+        path_csv.write_text(csv_rows(rows))
+        assert np.unique(activity.load_csv(path_csv).subject).tolist() == (
+            subject
+        )
+
+
+def test_labels_of_a_csv_are_stripped_and_may_be_missing(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(csv_rows())
+    expected = activity.load_csv(path)
+    path.write_text(csv_rows({(i, 2): "WALK " for i in range(5)}))
+    found = activity.load_csv(path)
+    assert found.classes == expected.classes
+    np.testing.assert_array_equal(found.y, expected.y)
+    path.write_text(csv_rows({(i, 2): "" for i in range(6)}))
+    with pytest.raises(ValueError, match=r"`label of .*6 of 55 unlabelled"):
+        activity.load_csv(path)
+    dropped = activity.load_csv(path, unlabelled="drop")
+    np.testing.assert_array_equal(dropped.x, expected.x[1:])
+    assert dropped.classes == expected.classes
+
+
 CSV = """time,subject,label,acc,gyro
 {}"""
 
@@ -285,7 +356,7 @@ def test_bad_csv(tmp_path):
     for text, message in (
         (csv_rows({(3, 3): "nan"}), r"column acc' must hold finite.*in row 5"),
         (csv_rows({(3, 3): "high"}), r"'acc' of .*'high'"),
-        (csv_rows({(3, 1): "2.5"}), "'subject'.*must be integers"),
+        (csv_rows({(3, 1): "2.5"}), "`subject of .* must hold integers"),
         (good.replace("label", "labels", 1), r"lacks \['label'\]"),
         (good.replace("acc", "time", 1), "distinct names"),
         ("time,subject,label\n1,1,A\n2,1,A\n", "lacks channels"),
@@ -343,16 +414,16 @@ def test_bad_files(tmp_path):
         activity.load_activity(other)
     text = tmp_path / "text.npz"
     text.write_text("x")
-    with pytest.raises(
-        ValueError, match=r"must be as written by `numpy\.savez`"
-    ):
+    with pytest.raises(ValueError, match=r"as written by `numpy\.savez`"):
         activity.load_activity(text)
     path = tmp_path / "file.npz"
     np.savez(path, x=WINDOWS.x)
     with pytest.raises(ValueError, match=r"lacks \['y', 'subject', 'cl.*keys="):
         activity.load_activity(path)
     np.savez(path, **windowed(y=np.array([{}] * 4)))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(
+        ValueError, match=r"'y' in .*file.npz' holds Python objects"
+    ):
         activity.load_activity(path)
 
 

@@ -294,7 +294,7 @@ def test_arguments_out_of_range(uci):
     "name, known",
     [
         ("opportunity_gestures", "'task', 'scaling', 'timesteps', 'stride'"),
-        ("primate_reaching", "'recording', .*'area', 'bin_ms', 'effector'"),
+        ("primate_reaching", "'recording', .*'area', 'bin_width', 'effector'"),
         ("smartwatch_har", "'seconds', 'overlap'"),
         ("uci_har", ""),
     ],

@@ -68,7 +68,7 @@ def test_areas_by_channel_names(path):
     write(path, spikes=spikes, names=names)
 
     def found(area):
-        session = session_file.read_session(path, area=area, bin_ms=16)
+        session = session_file.read_session(path, area=area, bin_width=0.016)
         first = session.spikes.argmax(axis=0)
         return dict(
             zip(session.channels, (first * 0.016).round(1), strict=True)
@@ -103,21 +103,22 @@ def test_the_finger_has_the_axes_and_unit_of_the_cursor(path, columns):
     assert np.abs(of_cursor.movement).max() > 50
 
 
-@pytest.mark.parametrize("bin_ms", session_file.BIN_MS)
+@pytest.mark.parametrize("bin_width", session_file.BIN_WIDTHS)
 @pytest.mark.parametrize("alignment", session_file.ALIGNMENTS)
-def test_movement_and_the_instant_of_a_bin(path, bin_ms, alignment):
+def test_movement_and_the_instant_of_a_bin(path, bin_width, alignment):
     """x = 40 sin(w t), whose derivatives are known at every instant."""
     start, w = 148.984, 2 * np.pi * np.array([0.3, 0.7])
     t = start + 0.004 * np.arange(500)
     write(path, t, 40 * np.sin(w * (t[:, None] - start)))
-    width = bin_ms / 1000
+    width = bin_width
+    bin_ms = round(1000 * bin_width)
     for quantity, function, error in (
         ("position", lambda s: 40 * np.sin(w * s), 1e-4),
         ("velocity", lambda s: 40 * w * np.cos(w * s), 0.02),
         ("acceleration", lambda s: -40 * w**2 * np.sin(w * s), 0.2),
     ):
         session = session_file.read_session(
-            path, bin_ms=bin_ms, quantity=quantity, alignment=alignment
+            path, bin_width=bin_width, quantity=quantity, alignment=alignment
         )
         assert len(session.movement) == 499 // (bin_ms // 4)
         assert session.movement.dtype == np.float32
@@ -161,7 +162,9 @@ def test_no_bin_crosses_a_gap(path):
 def test_counts_and_velocity_of_a_recording_come_back(path):
     planted = ks.tasks.simulated_reaching(bins=300, units=6)
     matlab_sessions.session_of(path, planted)
-    found = ks.decoding.load_recording(path, alignment="mean")
+    found = ks.decoding.load_recording(
+        path, quantity="velocity", alignment="mean"
+    )
     np.testing.assert_array_equal(found.spikes, planted.spikes)
     assert found.spikes.sum() > 500
     assert found.bin_width == 0.064
@@ -171,28 +174,61 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     np.testing.assert_allclose(
         found.movement[1:], (15.5 * v[1:] + 0.5 * v[:-1]) / 16, atol=1e-3
     )
-    at_end = ks.decoding.load_recording(path, "vel").movement
+    at_end = ks.decoding.load_recording(path, quantity="velocity").movement
     np.testing.assert_allclose(at_end[:-1], (v[:-1] + v[1:]) / 2, atol=1e-3)
     position = ks.decoding.load_recording(
-        path, "pos", effector="finger", bin_ms=128
+        path, "finger", quantity="position", bin_width=0.128
     )
     assert position.quantity == "finger position (mm)"
     np.testing.assert_allclose(
         position.movement, 0.064 * v.cumsum(axis=0)[1::2], atol=1e-3
     )
-    acceleration = ks.decoding.load_recording(path, "acc", area="M1", bin_ms=16)
+    acceleration = ks.decoding.load_recording(
+        path, quantity="acceleration", area="M1", bin_width=0.016
+    )
     assert acceleration.quantity == "cursor acceleration (mm/s^2)"
     assert len(acceleration.movement) == 1200
 
 
+def test_a_session_with_a_lag_and_bins_of_any_width(path):
+    planted = ks.tasks.simulated_reaching(bins=300, units=6)
+    matlab_sessions.session_of(path, planted)
+    position = 0.064 * planted.movement.cumsum(axis=0)
+    found = ks.decoding.load_recording(path, "cursor", lag=0.064)
+    np.testing.assert_array_equal(found.spikes, planted.spikes[:-1])
+    np.testing.assert_allclose(found.movement, position[1:], atol=1e-3)
+    assert (found.lag, found.quantity) == (0.064, "cursor (mm)")
+    assert found.unit_ids == tuple(f"M1 {i + 1:03}" for i in range(6))
+    wide = ks.decoding.load_recording(path, bin_width=0.192)
+    np.testing.assert_array_equal(
+        wide.spikes, planted.spikes.reshape(100, 3, 6).sum(axis=1)
+    )
+    np.testing.assert_allclose(wide.movement, position[2::3], atol=1e-3)
+    moved = ks.decoding.load_recording(
+        path, quantity="velocity", smoothing=0.016, trials=[[149.0, 152.0]]
+    )
+    assert moved.quantity == "velocity of cursor (mm/s)"
+    inside = moved.scored
+    np.testing.assert_allclose(
+        moved.movement[inside], planted.movement[inside], atol=0.1
+    )
+    np.testing.assert_array_equal(
+        inside, (moved.times > 149) & (moved.times <= 152)
+    )
+
+
 def test_load_recording_says_what_is_wrong(path, tmp_path):
     write(path)
-    with pytest.raises(ValueError, match="`target` must be one of"):
+    with pytest.raises(ValueError, match="`effector` must be one of"):
         ks.decoding.load_recording(path, "speed")
-    with pytest.raises(ValueError, match="`bin_ms` must be one of"):
+    with pytest.raises(ValueError, match=r"\['bin_ms'\] are no options"):
         ks.decoding.load_recording(path, bin_ms=50)
+    with pytest.raises(ValueError, match="`quantity` must be one of"):
+        ks.decoding.load_recording(path, quantity="direction")
+    with pytest.raises(ValueError, match="`bin_width` must be one of"):
+        session_file.read_session(path, bin_width=0.05)
     np.savez(tmp_path / "own.npz", spikes=np.ones((9, 2)), vel=np.ones((9, 2)))
-    with pytest.raises(ValueError, match=r"\['area'\] apply to `.mat`"):
+    with pytest.raises(ValueError, match=r"\['area'\] are no options"):
         ks.decoding.load_recording(tmp_path / "own.npz", area="M1")
 
 
@@ -256,9 +292,9 @@ def test_stride_and_single_bins(folder):
     third = examples(path, "test", timesteps=4, stride=3)
     assert set(np.diff([e["time_ms"] for e in third])) == {3 * 64}
     assert {e["time_ms"] for e in third} < {e["time_ms"] for e in every}
-    bins = examples(path, "test", timesteps=None, bin_ms=128)
+    bins = examples(path, "test", timesteps=None, bin_width=0.128)
     assert bins[0]["spikes"].shape == (5,)
-    whole = session_file.read_session(path, bin_ms=128)
+    whole = session_file.read_session(path, bin_width=0.128)
     np.testing.assert_array_equal(
         np.stack([e["spikes"] for e in bins]), whole.spikes[-len(bins) :]
     )
@@ -347,9 +383,11 @@ def test_bad_tracks(path, variable, value, message):
 
 def test_a_session_shorter_than_a_bin(path):
     write(path, t=SINES[0][:16], cursor=SINES[1][:16])
-    with pytest.raises(ValueError, match=r"no bin of 64 ms\. Received: 16 s"):
+    with pytest.raises(
+        ValueError, match=r"no bin of 0\.064 s\. Received: 16 s"
+    ):
         session_file.read_session(path)
-    assert len(session_file.read_session(path, bin_ms=16).time) == 3
+    assert len(session_file.read_session(path, bin_width=0.016).time) == 3
 
 
 def null_reference(file):
@@ -485,7 +523,8 @@ def test_published_sessions():
     assert len(reader.CONFIGS) == 196
     assert next(iter(reader.CONFIGS)) == "indy_20160407_02_64ms"
     for name, options in reader.CONFIGS.items():
-        assert name == "{recording}_{bin_ms}ms".format(**options)
+        width = round(1000 * options["bin_width"])
+        assert name == f"{options['recording']}_{width}ms"
 
 
 def test_digest(path):

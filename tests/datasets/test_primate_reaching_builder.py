@@ -36,7 +36,11 @@ class PrimateReachingTest(BuilderTest):
     BUILDER_CONFIG_NAMES_TO_TEST = [  # noqa: RUF012
         primate_reaching.PrimateReachingConfig(
             name="bins",
-            options={"recording": SESSION, "bin_ms": 128, "timesteps": None},
+            options={
+                "recording": SESSION,
+                "bin_width": 0.128,
+                "timesteps": None,
+            },
         ),
     ]
     SPLITS = {"train": 2500, "test": 78}  # noqa: RUF012
@@ -124,7 +128,7 @@ def test_digests_belong_to_published_files():
 
 def test_a_configuration_of_ones_own(folder, tmp_path):
     options = {
-        "bin_ms": 32,
+        "bin_width": 0.032,
         "timesteps": 3,
         "stride": 500,
         "effector": "finger",

@@ -10,6 +10,7 @@ import pytest
 
 import keras_seqattn as ks
 from tests.datasets import matlab_sessions
+from tests.decoding import lab_files
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples/neural_decoder.py"
 
@@ -27,7 +28,7 @@ def run(*arguments):
 def test_a_recording(tmp_path, kind):
     recording = ks.tasks.simulated_reaching(bins=900, units=8, kernel_length=2)
     if kind == "own npz":
-        source = ("--data", tmp_path / "recording.npz", "--target", "vel")
+        source = ("--data", tmp_path / "recording.npz", "--behavior", "vel")
         np.savez(
             tmp_path / "recording.npz",
             spikes=recording.spikes,
@@ -38,7 +39,7 @@ def test_a_recording(tmp_path, kind):
         )
     else:
         source = ("--data", tmp_path / "session.mat", "--area", "M1")
-        source += ("--effector", "finger")
+        source += ("--effector", "finger", "--quantity", "velocity")
         matlab_sessions.session_of(tmp_path / "session.mat", recording)
     if kind == "own npz":
         found = ks.decoding.Recipe(epochs=9, optimizer="nadam", warmup=0.1)
@@ -81,4 +82,31 @@ def test_bad_files_give_their_reason(tmp_path):
     np.savez(tmp_path / "empty.npz", rates=np.ones(3))
     done = run("--data", tmp_path / "empty.npz")
     assert done.returncode != 0
-    assert "lacks ['spikes', 'pos']" in done.stderr
+    assert "lacks ['spikes', 'movement']" in done.stderr
+
+
+def test_a_file_is_listed_and_its_movement_named(tmp_path):
+    path = lab_files.write_nwb(tmp_path / "session.nwb")
+    done = run("--data", path, "--list")
+    assert done.returncode == 0, done.stderr
+    assert "units: 4 units, 2700 spikes" in done.stdout
+    assert "processing/behavior/Position/hand: shape" in done.stdout
+    assert not (tmp_path / "out").exists() and "bins" not in done.stdout
+    done = run(
+        *("--data", path, "--behavior", "hand_x", "hand_y"),
+        *("--quantity", "velocity", "--bin-width", 0.05, "--lag", 0.1),
+        *("--trials", "trials", "--condition", "condition"),
+        *("--timesteps", 3, "--seeds", 0, "--units", 4, "--epochs", 1),
+        *("--output", tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "320 bins, 4 units" in done.stdout
+    assert (tmp_path / "out/decoder.keras").exists()
+
+
+def test_variables_of_a_mat_are_named(tmp_path):
+    path = lab_files.write_old_mat(tmp_path / "lab.mat")
+    done = run("--data", path, "--bin-width", 0.05, "--fields", "times=t")
+    assert done.returncode != 0
+    assert "must be told: fields=" in done.stderr
+    assert "units: 4x1 cells" in done.stderr

@@ -47,7 +47,9 @@ def test_optional_keys(tmp_path):
 
 def test_missing_key(tmp_path):
     path = save(tmp_path, spikes=SPIKES)
-    with pytest.raises(ValueError, match=r"lacks \['pos'\].*keys=\['spikes'\]"):
+    with pytest.raises(
+        ValueError, match=r"lacks \['movement'\].*keys=\['spikes'\]"
+    ):
         ks.decoding.load_recording(path)
     with pytest.raises(ValueError, match=r"lacks \['vel'\]"):
         ks.decoding.load_recording(path, "vel")
@@ -57,13 +59,15 @@ def test_no_file_or_another_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="no recording at"):
         ks.decoding.load_recording(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("spikes")
-    with pytest.raises(ValueError, match=r"must be an `\.npz` file"):
+    with pytest.raises(ValueError, match=r"neither an `\.npz` file"):
         ks.decoding.load_recording(tmp_path / "text.npz")
 
 
 def test_pickled_objects_are_refused(tmp_path):
     path = save(tmp_path, spikes=np.array([{}]), vel=VELOCITY)
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(
+        ValueError, match=r"'spikes' in .* holds Python objects"
+    ):
         ks.decoding.load_recording(path)
 
 

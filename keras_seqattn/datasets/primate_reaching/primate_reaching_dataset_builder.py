@@ -45,7 +45,7 @@ class Builder(tfds.core.ShardBasedBuilder):
     BUILDER_CONFIGS = [
         PrimateReachingConfig(
             name=name,
-            description="{recording}, bins of {bin_ms} ms.".format(**options),
+            description="{recording}, bins of {bin_width} s.".format(**options),
             options=options,
         )
         for name, options in reader.CONFIGS.items()

@@ -12,7 +12,7 @@ from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn.datasets.primate_reaching.session_file import AREA
-from keras_seqattn.datasets.primate_reaching.session_file import BIN_MS
+from keras_seqattn.datasets.primate_reaching.session_file import BIN_WIDTHS
 from keras_seqattn.datasets.primate_reaching.session_file import QUANTITIES
 from keras_seqattn.datasets.primate_reaching.session_file import QUANTITY
 from keras_seqattn.datasets.primate_reaching.session_file import BinnedSession
@@ -28,9 +28,12 @@ LICENCE = "CC BY 4.0"
 TIMESTEPS = 20
 # 47 sessions and both monkeys, each in four widths of bins.
 CONFIGS: dict[str, dict[str, Any]] = {
-    f"{recording}_{bin_ms}ms": {"recording": recording, "bin_ms": bin_ms}
+    f"{recording}_{1000 * bin_width:.0f}ms": {
+        "recording": recording,
+        "bin_width": bin_width,
+    }
     for recording in RECORDINGS
-    for bin_ms in BIN_MS
+    for bin_width in BIN_WIDTHS
 }
 
 
@@ -38,7 +41,7 @@ def read_recording(
     path: str | os.PathLike[str],
     *,
     area: str = AREA,
-    bin_ms: int = 64,
+    bin_width: float = 0.064,
     effector: str = "cursor",
     quantity: str = QUANTITY,
     alignment: str = "end",
@@ -48,7 +51,7 @@ def read_recording(
     Args:
         path: Path of the session's `.mat` file.
         area: `"M1"`, `"S1"` or `"M1+S1"`.
-        bin_ms: Width of a bin in milliseconds: 16, 32, 64 or 128.
+        bin_width: Width of a bin in seconds: 0.016, 0.032, 0.064 or 0.128.
         effector: `"cursor"` or `"finger"`.
         quantity: `"position"` (mm), `"velocity"` (mm/s) or `"acceleration"`
             (mm/s^2).
@@ -65,7 +68,7 @@ def read_recording(
     session = read_session(
         path,
         area=area,
-        bin_ms=bin_ms,
+        bin_width=bin_width,
         effector=effector,
         quantity=quantity,
         alignment=alignment,
@@ -74,8 +77,10 @@ def read_recording(
         session.spikes,
         session.movement,
         session.segment,
-        bin_width=bin_ms / 1000,
+        bin_width=bin_width,
         quantity=f"{effector} {quantity} ({QUANTITIES[quantity]})",
+        times=session.time,
+        unit_ids=session.channels,
     )
 
 
@@ -88,7 +93,7 @@ def read_examples(
     stride: int = 1,
     train_seconds: float = 320.0,
     area: str = AREA,
-    bin_ms: int = 64,
+    bin_width: float = 0.064,
     effector: str = "cursor",
     quantity: str = QUANTITY,
     alignment: str = "end",
@@ -111,7 +116,7 @@ def read_examples(
         train_seconds: Length of the training part. Default: the published
             320 s.
         area: As `session_file.read_session`.
-        bin_ms: The same.
+        bin_width: The same.
         effector: The same.
         quantity: The same.
         alignment: The same.
@@ -139,7 +144,7 @@ def read_examples(
         session = read_session(
             file,
             area=area,
-            bin_ms=bin_ms,
+            bin_width=bin_width,
             effector=effector,
             quantity=quantity,
             alignment=alignment,

@@ -6,13 +6,13 @@ import os
 import numpy as np
 
 from keras_seqattn._checks import check_choice
-from keras_seqattn.datasets.primate_reaching.matlab import MatlabFile
-from keras_seqattn.datasets.primate_reaching.matlab import open_matlab
+from keras_seqattn._files.matlab_v73 import MatlabFile
+from keras_seqattn._files.matlab_v73 import open_matlab
 from keras_seqattn.windows.binning import count_spikes
 
 RATE = 250  # samples of movement in a second
 AREAS = ("M1", "S1", "M1+S1")
-BIN_MS = (64, 16, 32, 128)
+BIN_WIDTHS = (0.064, 0.016, 0.032, 0.128)  # seconds
 EFFECTORS = ("cursor", "finger")
 QUANTITIES = {
     "position": "mm",
@@ -51,7 +51,7 @@ def read_session(
     path: str | os.PathLike[str],
     *,
     area: str = AREA,
-    bin_ms: int = 64,
+    bin_width: float = 0.064,
     effector: str = "cursor",
     quantity: str = QUANTITY,
     alignment: str = "end",
@@ -67,7 +67,7 @@ def read_session(
         path: Path of a MATLAB v7.3 file with `t` (seconds), `cursor_pos`
             (mm), `finger_pos` (cm), `spikes` and `chan_names`.
         area: `"M1"`, `"S1"` or `"M1+S1"`, found by the names of the channels.
-        bin_ms: Width of a bin in milliseconds: 16, 32, 64 or 128.
+        bin_width: Width of a bin in seconds: 0.016, 0.032, 0.064 or 0.128.
         effector: `"cursor"`, or `"finger"`, whose second and third coordinate
             are turned into the cursor's axes.
         quantity: `"position"` (mm), `"velocity"` (mm/s) or `"acceleration"`
@@ -86,7 +86,7 @@ def read_session(
             is not sampled at an even 250 Hz.
     """
     check_choice("area", area, AREAS)
-    check_choice("bin_ms", bin_ms, BIN_MS)
+    check_choice("bin_width", bin_width, BIN_WIDTHS)
     check_choice("effector", effector, EFFECTORS)
     check_choice("quantity", quantity, QUANTITIES)
     check_choice("alignment", alignment, ALIGNMENTS)
@@ -94,16 +94,17 @@ def read_session(
         file.check_variables(("t", f"{effector}_pos", "spikes", "chan_names"))
         t, position = _track(file, effector)
         seams = _seams(file.path, t)
-        samples = bin_ms * RATE // 1000
+        samples = round(bin_width * RATE)
         first, segment = _bins(np.split(np.arange(len(t)), seams), samples)
         if not len(first):
             raise ValueError(
-                f"{file.path!r} holds no bin of {bin_ms} ms. "
+                f"{file.path!r} holds no bin of {bin_width:g} s. "
                 f"Received: {len(t)} samples of 4 ms"
             )
         starts, ends = t[first], t[first + samples]
         rows = _channel_rows(file, area)
-        spikes = _count(file, rows, starts, ends)
+        trains = _trains(file, rows).values()
+        spikes = count_spikes(trains, starts, ends).astype(np.uint16)
     movement = np.concatenate(
         [_differentiate(run, quantity) for run in np.split(position, seams)]
     )
@@ -114,6 +115,28 @@ def read_session(
         segment=segment,
         channels=tuple(rows),
     )
+
+
+def read_spike_times(
+    path: str | os.PathLike[str], area: str = AREA, effector: str = "cursor"
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Read a session without binning it.
+
+    Args:
+        path: As `read_session`.
+        area: The same.
+        effector: The same.
+
+    Returns:
+        Spike times by channel and times of samples, in seconds of the
+        session's clock, and positions `(samples, 2)` in mm.
+    """
+    check_choice("area", area, AREAS)
+    check_choice("effector", effector, EFFECTORS)
+    with open_matlab(path) as file:
+        file.check_variables(("t", f"{effector}_pos", "spikes", "chan_names"))
+        times, position = _track(file, effector)
+        return _trains(file, _channel_rows(file, area)), times, position
 
 
 def _track(file: MatlabFile, effector: str) -> tuple[np.ndarray, np.ndarray]:
@@ -205,13 +228,8 @@ def _channel_rows(file: MatlabFile, area: str) -> dict[str, int]:
     }
 
 
-def _count(
-    file: MatlabFile,
-    rows: dict[str, int],
-    starts: np.ndarray,
-    ends: np.ndarray,
-) -> np.ndarray:
-    """Count the spikes of a channel's units with starts <= time < ends."""
+def _trains(file: MatlabFile, rows: dict[str, int]) -> dict[str, np.ndarray]:
+    """Return the spike times of each channel, of all its units."""
     cells = file.cells("spikes")
     num_names = file.cells("chan_names").size
     if len(cells) != num_names:
@@ -219,8 +237,13 @@ def _count(
             f"'spikes' in {file.path!r} must have one row a channel. "
             f"Received: {len(cells)} rows and {num_names} names"
         )
-    trains = (
-        np.concatenate([file.cell_numbers(cell) for cell in cells[row]])
-        for row in rows.values()
-    )
-    return count_spikes(trains, starts, ends).astype(np.uint16)
+    trains = {
+        name: np.concatenate([file.cell_numbers(cell) for cell in cells[row]])
+        for name, row in rows.items()
+    }
+    for name, times in trains.items():
+        if len(times) and np.isnan(times).all():
+            raise ValueError(
+                f"The spike times of {name!r} in {file.path!r} are all NaN."
+            )
+    return trains

@@ -9,6 +9,9 @@ import pathlib
 
 import numpy as np
 
+from keras_seqattn._files.array_file import REAL
+from keras_seqattn._files.array_file import ArrayFile
+
 _TEST_SHARE = 0.2
 
 
@@ -72,6 +75,13 @@ class LabelledImages:
                 f"Received: {self.x_train.shape[1]} and {self.x_test.shape[1]}"
             )
 
+        images = len(self.y_train) + len(self.y_test)
+        if self.classes > images:
+            raise ValueError(
+                "`y_train` and `y_test` must hold classes from 0 on, not more "
+                f"than there are images, {images}. "
+                f"Received: class {self.classes - 1}"
+            )
         if self.classes < 2:
             raise ValueError(
                 "`y_train` and `y_test` must hold at least two classes. "
@@ -164,13 +174,13 @@ def load_mnist(path: str | os.PathLike[str]) -> LabelledImages:
     if not path.exists():
         raise FileNotFoundError(f"There is no MNIST at {str(path)!r}.")
     names = ("x_train", "y_train", "x_test", "y_test")
-    with np.load(path, allow_pickle=False) as file:
-        if missing := [name for name in names if name not in file]:
-            raise ValueError(
-                f"An `.npz` file of MNIST must hold {', '.join(names)}. "
-                f"Received: {str(path)!r} without {', '.join(missing)}"
-            )
-        x_train, y_train, x_test, y_test = (file[name] for name in names)
+    with ArrayFile(path) as file:
+        file.check_names(
+            names, f"An `.npz` file of MNIST must hold {', '.join(names)}."
+        )
+        x_train, y_train, x_test, y_test = (
+            file.read(name, REAL) for name in names
+        )
     return LabelledImages(
         _rows(x_train), y_train, _rows(x_test), y_test, "MNIST"
     )
@@ -190,7 +200,11 @@ def _split(
 
 
 def _rows(images: np.ndarray) -> np.ndarray:
-    return np.reshape(images, (len(images), -1)) / np.float32(255)
+    """Return images as rows of pixels in [0, 1]; floats may be so already."""
+    rows = np.reshape(images, (len(images), -1))
+    if rows.dtype.kind == "f" and rows.max(initial=0) <= 1:
+        return rows
+    return rows / np.float32(255)
 
 
 def _idx_pair(

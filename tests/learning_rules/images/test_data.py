@@ -82,13 +82,28 @@ def test_mnist_files(tmp_path):
     )
 
 
+def test_pixels_that_lie_in_0_to_1_already(tmp_path):
+    x = np.random.default_rng(0).uniform(size=(8, 12))
+    y = np.arange(8) % 2
+    path = tmp_path / "mnist.npz"
+    for scale in (1, 255):
+        np.savez(path, x_train=scale * x, y_train=y, x_test=x[:4], y_test=y[:4])
+        found = learning_rules.load_mnist(path)
+        np.testing.assert_allclose(found.x_train, x, rtol=1e-6)
+        np.testing.assert_allclose(found.x_test, x[:4], rtol=1e-6)
+    y[3] = 10**9
+    np.savez(path, x_train=x, y_train=y, x_test=x[:4], y_test=y[:4])
+    with pytest.raises(ValueError, match=r"images, 12\. .*class 1000000000"):
+        learning_rules.load_mnist(path)
+
+
 def test_broken_mnist_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no MNIST at"):
         learning_rules.load_mnist(tmp_path / "nothing.npz")
     with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte"):
         learning_rules.load_mnist(tmp_path)
     np.savez(tmp_path / "a.npz", x_train=X, y_train=LABELS)
-    with pytest.raises(ValueError, match="without x_test, y_test"):
+    with pytest.raises(ValueError, match=r"lacks \['x_test', 'y_test'\]"):
         learning_rules.load_mnist(tmp_path / "a.npz")
     write_idx(tmp_path / "train-labels-idx1-ubyte", LABELS)
     file = tmp_path / "train-images-idx3-ubyte"

@@ -37,6 +37,33 @@ class MatlabFile:
                 f"{list(names)}. Received: {[*self._file][:20]}"
             )
 
+    def names(self) -> list[str]:
+        """Return the names of the variables."""
+        # Damaged names come as bytes.
+        names = map(str, self._file)
+        return [name for name in names if not name.startswith("#")]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._file
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Return the size of a variable in MATLAB, `None` of a struct."""
+        item = self._variable(name)
+        if not isinstance(item, h5py.Dataset):
+            return None
+        if item.attrs.get("MATLAB_empty"):
+            return (0, 0)
+        return item.shape[::-1]
+
+    def is_cells(self, name: str) -> bool:
+        """Return whether a variable is a cell array, empty or not."""
+        item = self._variable(name)
+        kind = item.attrs.get("MATLAB_class", b"")
+        return kind == b"cell" or (
+            isinstance(item, h5py.Dataset)
+            and h5py.check_ref_dtype(item.dtype) is h5py.Reference
+        )
+
     def numbers(self, name: str) -> np.ndarray:
         """Return a matrix of numbers with MATLAB's axes, as float64."""
         return self._floats(self._variable(name), repr(name)).T
@@ -86,6 +113,11 @@ class MatlabFile:
 
     def _variable(self, name: str) -> h5py.Dataset:
         link = self._file.get(name, getlink=True)
+        if link is None:
+            raise ValueError(
+                f"{self.path!r} has no variable {name!r}. "
+                f"Received: {self.names()[:20]}"
+            )
         if not isinstance(link, h5py.HardLink):
             raise ValueError(
                 f"{name!r} in {self.path!r} must be in the file itself. "
