@@ -103,6 +103,18 @@ class DecodingData:
             self._movement[ends],
         )
 
+    def movement_windows(self, part: str, timesteps: int) -> np.ndarray:
+        """Return the standardized movement in every bin of the windows.
+
+        Args:
+            part: `"train"`, `"validation"` or `"test"`.
+            timesteps: Length of the windows.
+
+        Returns:
+            Array `(windows, timesteps, axes)`.
+        """
+        return take_windows(self._movement, self.ends[part], timesteps)
+
     def score(self, part: str, decoded: np.ndarray) -> Score:
         """Score standardized predictions for the windows of a part."""
         return Score.of(
