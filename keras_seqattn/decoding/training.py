@@ -86,7 +86,7 @@ class DecoderTrainer:
             "validation", timesteps
         )
         trained = build
-        steps = _steps(build) if pooling == "last" else None
+        steps = _steps(build, timesteps) if pooling == "last" else None
         if steps is not None:
             trained = functools.partial(build, pooling="every")
             training, validation = (
@@ -126,13 +126,19 @@ class DecoderTrainer:
         )
 
 
-def _steps(build: Callable[..., keras.Model]) -> int | None:
+def _steps(build: Callable[..., keras.Model], timesteps: int) -> int | None:
     """Of a decoder that has a value for each, or `None`."""
     try:
         shape = build(pooling="every").output_shape
     except ValueError:  # a bidirectional one, or a user's own
         return None
-    return shape[1] if len(shape) == 3 else None
+    if len(shape) != 3:
+        return None
+    # Few steps of many bins, with bins left over, may have several widths,
+    # and their ends are not known.
+    steps: int = shape[1]
+    known = timesteps // (steps + 1) + 1 == timesteps // steps
+    return steps if known or steps == 1 else None
 
 
 @dataclasses.dataclass(frozen=True)

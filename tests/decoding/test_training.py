@@ -7,6 +7,7 @@ import pytest
 import keras_seqattn as ks
 from keras_seqattn import decoding
 from keras_seqattn.decoding.training import DecoderTrainer
+from keras_seqattn.decoding.training import _steps
 from keras_seqattn.decoding.training import every_step
 from tests.decoding.test_compare import RECIPE
 from tests.decoding.test_compare import RECORDING
@@ -51,6 +52,21 @@ def test_steps_of_two_bins_end_with_the_newest():
             RECORDING.movement[DATA.ends["train"] - back],
             atol=1e-4,
         )
+
+
+@pytest.mark.parametrize("timesteps", range(2, 13))
+@pytest.mark.parametrize("bins", [1, 2, 3, 4])
+def test_steps_are_known_or_not_used(timesteps, bins):
+    """For no other number of bins are there as many steps."""
+    if bins > timesteps:
+        return
+    build = functools.partial(
+        BUILD, timesteps, 2, 2, bins_per_step=bins, cell="rnn"
+    )
+    steps = timesteps // bins
+    same = [n for n in range(1, timesteps + 1) if timesteps // n == steps]
+    known = same == [bins] or steps == 1
+    assert _steps(build, timesteps) == (steps if known else None)
 
 
 def test_a_decoder_learns_from_every_bin_and_is_scored_on_the_newest():
