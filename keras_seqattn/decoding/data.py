@@ -117,6 +117,15 @@ class DecodingData:
             recording.movement
         )
 
+    def split_anew(self, parts: np.ndarray) -> "DecodingData":
+        """Return the same recording and settings with other parts."""
+        return DecodingData(
+            self.recording,
+            self.timesteps,
+            transform=self.transform,
+            parts=parts,
+        )
+
     def windows(
         self, part: str, timesteps: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -140,6 +149,27 @@ class DecodingData:
         return (
             take_windows(self._spikes, ends, timesteps),
             self._movement[ends],
+        )
+
+    def movement_windows(
+        self, part: str, timesteps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the standardized movement in every bin of the windows.
+
+        Args:
+            part: `"train"`, `"validation"` or `"test"`.
+            timesteps: Length of the windows.
+
+        Returns:
+            Array `(windows, timesteps, axes)`, and booleans `(windows,
+            timesteps)`: whether the bin is scored. Elsewhere the movement
+            means nothing.
+        """
+        ends = self.ends[part]
+        scored = np.asarray(self.recording.scored)[:, None]
+        return (
+            take_windows(self._movement, ends, timesteps),
+            take_windows(scored, ends, timesteps)[..., 0],
         )
 
     def score(self, part: str, decoded: np.ndarray) -> Score:

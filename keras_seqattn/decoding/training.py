@@ -41,6 +41,31 @@ def training_batches(
     return {"x": x, "y": y, "batch_size": recipe.batch_size}
 
 
+def every_step(
+    data: DecodingData, part: str, timesteps: int, steps: int
+) -> tuple[np.ndarray, ...]:
+    """Return the windows of a part, their movement and weights of every step.
+
+    Each step but those of the first third, which know too little of the past,
+    counts in training: that is worth more data. Elsewhere the newest alone
+    does, as in the score. The weights have the mean 1.
+
+    Args:
+        data: A `DecodingData`.
+        part: `"train"`, `"validation"` or `"test"`.
+        timesteps: Length of the windows.
+        steps: For how many steps of as many bins a decoder has a value.
+    """
+    x, _ = data.windows(part, timesteps)
+    ends = timesteps - 1 - timesteps // steps * np.arange(steps)[::-1]
+    y, scored = (
+        array[:, ends] for array in data.movement_windows(part, timesteps)
+    )
+    weights = scored.astype("float32")
+    weights[:, : steps // 3 if part == "train" else -1] = 0
+    return x, y, weights / weights.mean()
+
+
 @dataclasses.dataclass(frozen=True)
 class DecoderTrainer:
     """Trains a decoder of a given pooling and length, once a seed."""
@@ -55,21 +80,35 @@ class DecoderTrainer:
         recipe = self.recipe
         batches = training_batches(self.data, timesteps, recipe)
         x, y = batches["x"], batches["y"]
-        validation = self.data.windows("validation", timesteps)
         build = functools.partial(
             self.build, timesteps, x.shape[2], y.shape[1], pooling=pooling
         )
+        training: tuple[np.ndarray, ...] = (x, y)
+        validation: tuple[np.ndarray, ...] = self.data.windows(
+            "validation", timesteps
+        )
+        trained = build
+        steps = _steps(build, timesteps) if pooling == "last" else None
+        if steps is not None:
+            trained = functools.partial(build, pooling="every")
+            training, validation = (
+                every_step(self.data, part, timesteps, steps)
+                for part in ("train", "validation")
+            )
         seeded = SeededModel(
-            lambda: recipe.add_l2(build()),
+            lambda: recipe.add_l2(trained()),
             recipe.make_optimizer(-(-len(x) // recipe.batch_size)),
             LOSS,
-            (x[: recipe.batch_size], y[: recipe.batch_size]),
+            tuple(array[: recipe.batch_size] for array in training),
         )
         weights, losses = [], []
         for seed in self.seeds:
             history = seeded.fit(
                 seed,
-                **batches,
+                training[0],
+                training[1],
+                sample_weight=training[2] if len(training) > 2 else None,
+                batch_size=recipe.batch_size,
                 title=f"{POOLING_TITLES[pooling]}, {timesteps} timesteps, "
                 f"seed {seed}",
                 verbose=self.verbose,
@@ -80,8 +119,28 @@ class DecoderTrainer:
             weights.append(seeded.model.get_weights())
             losses.append(min(history["val_loss"]))
         return TrainedDecoders(
-            self.data, build, seeded.model, timesteps, weights, losses
+            self.data,
+            build,
+            seeded.model if trained is build else build(),
+            timesteps,
+            weights,
+            losses,
         )
+
+
+def _steps(build: Callable[..., keras.Model], timesteps: int) -> int | None:
+    """Of a decoder that has a value for each, or `None`."""
+    try:
+        shape = build(pooling="every").output_shape
+    except ValueError:  # a bidirectional one, or a user's own
+        return None
+    if len(shape) != 3:
+        return None
+    # Few steps of many bins, with bins left over, may have several widths,
+    # and their ends are not known.
+    steps: int = shape[1]
+    known = timesteps // (steps + 1) + 1 == timesteps // steps
+    return steps if known or steps == 1 else None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,9 +39,11 @@ def build_neural_decoder(
     cell: str = "lstm",
     units: int = 128,
     num_layers: int = 1,
+    bins_per_step: int = 1,
     bidirectional: bool = False,
     head_units: int = 64,
     dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
     attention_units: int | None = None,
     attention_activation: Any = "tanh",
     use_score_bias: bool = False,
@@ -51,7 +53,9 @@ def build_neural_decoder(
 
     `num_layers` recurrent layers, with a layer normalization after each but
     the last, then `TemporalAttention` over the states or the last state
-    alone, then a ReLU layer and a linear output.
+    alone, then a ReLU layer and a linear output. With `pooling="every"` all
+    states get that output: the model has the weights of `"last"`, whose
+    value is that of the newest bin, and can be trained on every bin.
 
     Reference:
         [Yang et al., Sensors 21(19), 6372, 2021](
@@ -61,15 +65,24 @@ def build_neural_decoder(
         timesteps: Window length in bins, or `None` for any length.
         channels: Number of channels (units) of the recording.
         outputs: Number of decoded values. Default: 2, both axes jointly.
-        pooling: `"attention"` (default) or `"last"`, the last state.
+        pooling: `"attention"` (default), `"last"`, the last state, or
+            `"every"`, each state by itself, for one direction alone.
         cell: `"lstm"` (default), `"gru"` or `"rnn"`.
         units: Width of each recurrent layer (of each direction). Default: 128.
         num_layers: Number of recurrent layers. Default: 1.
+        bins_per_step: How many bins are averaged to one step of the recurrent
+            layers, which have as many times less to do. The steps end with
+            the newest bin; the oldest bins that fill no step are left out.
+            Default: 1.
         bidirectional: Whether the first recurrent layer also runs from the
             newest bin to the oldest. Then no state stands for its own bin,
             and the model cannot be run bin by bin. Default: `False`.
         head_units: Width of the ReLU layer. Default: 64.
-        dropout: Rate in [0, 1) on the input of each recurrent layer.
+        dropout: Rate in [0, 1) on the input of each recurrent layer, the
+            same channels in all bins of a window.
+        recurrent_dropout: The same on the states that a recurrent layer
+            passes on to its next bin. With a rate above 0, Keras runs no
+            layer by cuDNN.
         attention_units: `units` of `TemporalAttention`.
         attention_activation: `activation` of `TemporalAttention`.
         use_score_bias: `use_score_bias` of `TemporalAttention`.
@@ -77,10 +90,12 @@ def build_neural_decoder(
 
     Returns:
         An uncompiled functional `keras.Model` from `(batch, timesteps,
-        channels)` to `(batch, outputs)`.
+        channels)` to `(batch, outputs)`, or `(batch, steps, outputs)` with
+        `pooling="every"`, where a step is `bins_per_step` bins.
 
     Raises:
-        ValueError: An argument out of its range.
+        ValueError: An argument out of its range, or `pooling="every"` of a
+            bidirectional decoder.
 
     Example:
     ```python
@@ -95,21 +110,40 @@ def build_neural_decoder(
         timesteps = check_positive_integer("timesteps", timesteps)
     channels = check_positive_integer("channels", channels)
     outputs = check_positive_integer("outputs", outputs)
-    check_choice("pooling", pooling, ("attention", "last"))
+    check_choice("pooling", pooling, ("attention", "last", "every"))
+    if pooling == "every" and bidirectional:
+        raise ValueError(
+            "`pooling='every'` needs states that end at their own bin: use "
+            "`bidirectional=False`. Received: bidirectional=True"
+        )
     recurrent = CELLS[check_choice("cell", cell, CELLS)]
     units = check_positive_integer("units", units)
     num_layers = check_positive_integer("num_layers", num_layers)
+    bins_per_step = check_positive_integer("bins_per_step", bins_per_step)
+    if bins_per_step > 1 and (timesteps is None or timesteps < bins_per_step):
+        raise ValueError(
+            "`bins_per_step` above 1 needs a window of as many timesteps or "
+            f"more. Received: timesteps={timesteps}, "
+            f"bins_per_step={bins_per_step}"
+        )
     head_units = check_positive_integer("head_units", head_units)
     dropout = check_rate("dropout", dropout)
+    recurrent_dropout = check_rate("recurrent_dropout", recurrent_dropout)
 
     inputs = keras.Input((timesteps, channels), name="spikes")
     x = inputs
+    if timesteps is not None and bins_per_step > 1:
+        # Left out are the oldest, never the newest.
+        if rest := timesteps % bins_per_step:
+            x = keras.layers.Cropping1D((rest, 0), name="whole_steps")(x)
+        x = keras.layers.AveragePooling1D(bins_per_step, name="steps")(x)
     for index in range(num_layers):
         is_last = index == num_layers - 1
         layer = recurrent(
             units,
             dropout=dropout,
-            return_sequences=pooling == "attention" or not is_last,
+            recurrent_dropout=recurrent_dropout,
+            return_sequences=pooling != "last" or not is_last,
             name=f"{cell}_{index}",
         )
         if bidirectional and index == 0:

@@ -288,7 +288,8 @@ def test_recording_that_stands_still_on_one_axis():
     movement = RECORDING.movement.copy()
     movement[:, 1] = 3
     recording = Recording(RECORDING.spikes, movement, RECORDING.segment)
-    data = DecodingData(recording, 2)
+    with pytest.warns(UserWarning, match=r"Axis \[1\] of `movement` does not"):
+        data = DecodingData(recording, 2)
     for decoder in (WienerFilter(), WienerCascade(), KalmanFilter()):
         decoded = decoder.fit(data).predict(data)
         np.testing.assert_allclose(decoded[:, 1], 3, atol=1e-6)

@@ -402,6 +402,7 @@ def test_folds_train_and_score_on_their_own_blocks():
         ("Kalman filter", 1),
         *(("Wiener filter", k) for k in lengths),
         *(("Wiener cascade", k) for k in lengths),
+        *(("least squares", k) for k in lengths),
         *(("no attention", k) for k in lengths),
     }
     for number, parts in enumerate(decoding.fold_parts(RECORDING, 3)):

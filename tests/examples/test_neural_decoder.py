@@ -58,6 +58,7 @@ def test_a_recording(tmp_path, kind):
     assert sorted(path.name for path in output.iterdir()) == [
         "decoder.keras",
         "decoder_saved_model",
+        "decoder_saved_model.json",
         "neural_decoder.png",
         "predictions.csv",
         "report.json",

@@ -126,6 +126,46 @@ def test_free_time_axis():
     assert free.predict(WINDOWS[:, -3:], verbose=0).shape == (7, 2)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_every_bin_has_the_value_of_the_window_that_ends_there(cell):
+    every = build(cell=cell, num_layers=2, pooling="every")
+    last = build(cell=cell, num_layers=2, pooling="last", timesteps=None)
+    last.set_weights(every.get_weights())
+    found = every.predict(WINDOWS, verbose=0)
+    for t in range(TIMESTEPS):
+        layer_checks.assert_same(
+            found[:, t], last.predict(WINDOWS[:, : t + 1], verbose=0)
+        )
+
+
+@pytest.mark.parametrize("pooling", ["last", "attention", "every"])
+def test_a_step_is_the_mean_of_its_bins(pooling):
+    """Five bins in steps of two: the oldest is in none."""
+    model = build(timesteps=5, bins_per_step=2, pooling=pooling)
+    plain = build(timesteps=2, pooling=pooling)
+    plain.set_weights(model.get_weights())
+    newest = WINDOWS[:, -5:]
+    steps = np.stack(
+        [newest[:, 1:3].mean(axis=1), newest[:, 3:].mean(axis=1)], axis=1
+    )
+    layer_checks.assert_same(
+        model.predict(newest, verbose=0), plain.predict(steps, verbose=0)
+    )
+
+
+def test_recurrent_dropout_drops_what_goes_from_bin_to_bin():
+    """The first bin has no state before it; and none is dropped in use."""
+    keras.utils.set_random_seed(0)
+    model = build(cell="rnn", pooling="every", recurrent_dropout=0.5)
+    plain = build(cell="rnn", pooling="every")
+    plain.set_weights(model.get_weights())
+    used = to_numpy(plain(WINDOWS))
+    layer_checks.assert_same(to_numpy(model(WINDOWS)), used)
+    trained = to_numpy(model(WINDOWS, training=True))
+    layer_checks.assert_same(trained[:, 0], used[:, 0])
+    assert np.all(np.any(trained[:, 1:] != used[:, 1:], axis=(0, 2)))
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     "arguments",
@@ -172,6 +212,20 @@ def test_learns_with_dropout_on_three_seeds():
         ({"cell": "LSTM"}, r"`cell` must be one of \('lstm', 'gru', 'rnn'\)"),
         ({"pooling": "mean"}, "`pooling` must be one of"),
         ({"dropout": 1}, "`dropout` must be a number"),
+        ({"bins_per_step": 0}, "`bins_per_step` must be a positive integer"),
+        (
+            {"bins_per_step": TIMESTEPS + 1},
+            "`bins_per_step` above 1 needs a window of as many timesteps",
+        ),
+        (
+            {"bins_per_step": 2, "timesteps": None},
+            "Received: timesteps=None, bins_per_step=2",
+        ),
+        ({"recurrent_dropout": -0.1}, "`recurrent_dropout` must be a number"),
+        (
+            {"pooling": "every", "bidirectional": True},
+            "`pooling='every'` needs states that end at their own bin",
+        ),
         ({"num_layers": 0}, "`num_layers` must be a positive integer"),
     ],
 )

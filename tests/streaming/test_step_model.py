@@ -122,6 +122,12 @@ def windowed_models():
     yield "attention", lambda: build(5, FEATURES, **attention)
     yield "last", lambda: build(5, FEATURES, pooling="last", **attention)
     yield (
+        "steps of two bins",
+        lambda: build(
+            5, FEATURES, pooling="last", bins_per_step=2, **attention
+        ),
+    )
+    yield (
         "bidirectional",
         lambda: build(None, FEATURES, bidirectional=True, **attention),
     )
