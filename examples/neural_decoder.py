@@ -22,8 +22,7 @@ pynapple's `.npz`, or an `.npz` in bins with the keys `spikes` (bins, units),
         --behavior heading.npz --quantity direction --bin-width 0.05
     python examples/neural_decoder.py --data lab.mat --bin-width 0.05 \\
         --fields spike_times=units times=t movement=vel
-    python examples/neural_decoder.py --data indy_20160407_02.mat --area M1 \\
-        --quantity velocity
+    python examples/neural_decoder.py --data indy_20160407_02.mat --area M1
 
 `--recipe` trains as a search (`tuning/`) has found:
 
@@ -86,7 +85,9 @@ def parse_arguments() -> argparse.Namespace:
     source.add_argument(
         "--behavior", nargs="+", help="name of what is decoded, or several"
     )
-    source.add_argument("--quantity", choices=QUANTITIES, default="as given")
+    source.add_argument(
+        "--quantity", choices=QUANTITIES, help="see load_recording"
+    )
     source.add_argument("--bin-width", type=float, help="seconds")
     source.add_argument(
         "--lag", type=float, default=0.0, help="seconds; > 0: movement follows"

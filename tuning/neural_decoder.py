@@ -93,11 +93,7 @@ class DecoderHyperModel(StemHyperModel):
         if self.data is None:
             recording = simulated_reaching(bins=8000, kernel_length=5)
         else:
-            # A published session holds positions; the others what they hold.
-            is_session = str(self.data).lower().endswith(".mat")
-            recording = load_recording(
-                self.data, quantity="velocity" if is_session else "as given"
-            )
+            recording = load_recording(self.data)
         longest = LONGEST_ORIGINAL if self.space == "timesteps" else LONGEST
         return DecodingData(recording, longest)
 

@@ -33,7 +33,7 @@ def load_recording(
     behavior: Any = None,
     *,
     bin_width: float | None = None,
-    quantity: str = "as given",
+    quantity: str | None = None,
     lag: float = 0.0,
     trials: Any = None,
     fields: Mapping[str, Any] | None = None,
@@ -74,8 +74,9 @@ spikes |
         source: Path, table, or objects.
         behavior: What is decoded; see the table.
         bin_width: Width of a bin in seconds. Needed for spike times.
-        quantity: `"as given"`, or as in `Recording.from_spike_times`:
-            `"velocity"`, `"acceleration"`, `"direction"`.
+        quantity: As in `Recording.from_spike_times`: `"as given"`,
+            `"velocity"`, `"acceleration"` or `"direction"`. Default: as
+            given; of a session of `primate_reaching` the velocity.
         lag: Seconds by which the movement follows the spikes. In bins: a
             whole number of them.
         trials: Optional starts and stops in seconds: an array `(n, 2)`, a
@@ -118,7 +119,7 @@ spikes |
     """
     binning = {
         "bin_width": bin_width,
-        "quantity": quantity,
+        "quantity": quantity or "as given",
         "lag": float(lag),
     }
     if pynapple_file.is_pynapple(trials, ("IntervalSet",)):
@@ -136,6 +137,8 @@ spikes |
             if kind == "nwb":
                 return _from_nwb(path, behavior, trials, binning, options)
             if kind == "mat":
+                if fields is None and quantity is None:
+                    binning["quantity"] = _usual_quantity(path)
                 return _from_mat(
                     path, behavior, trials, fields, binning, options
                 )
@@ -265,6 +268,13 @@ def _from_mat(
     if trials is not None:
         session = session._replace(trials=_no_name(trials))
     return to_recording(session, **binning, options=options)
+
+
+def _usual_quantity(path: str) -> str:
+    from keras_seqattn.decoding import matlab_file
+
+    reaching = matlab_file.is_reaching_session(path)
+    return "velocity" if reaching else "as given"
 
 
 def _from_reaching(

@@ -174,7 +174,7 @@ def test_counts_and_velocity_of_a_recording_come_back(path):
     np.testing.assert_allclose(
         found.movement[1:], (15.5 * v[1:] + 0.5 * v[:-1]) / 16, atol=1e-3
     )
-    at_end = ks.decoding.load_recording(path, quantity="velocity").movement
+    at_end = ks.decoding.load_recording(path).movement
     np.testing.assert_allclose(at_end[:-1], (v[:-1] + v[1:]) / 2, atol=1e-3)
     position = ks.decoding.load_recording(
         path, "finger", quantity="position", bin_width=0.128
@@ -194,12 +194,16 @@ def test_a_session_with_a_lag_and_bins_of_any_width(path):
     planted = ks.tasks.simulated_reaching(bins=300, units=6)
     matlab_sessions.session_of(path, planted)
     position = 0.064 * planted.movement.cumsum(axis=0)
-    found = ks.decoding.load_recording(path, "cursor", lag=0.064)
+    found = ks.decoding.load_recording(
+        path, "cursor", quantity="position", lag=0.064
+    )
     np.testing.assert_array_equal(found.spikes, planted.spikes[:-1])
     np.testing.assert_allclose(found.movement, position[1:], atol=1e-3)
     assert (found.lag, found.quantity) == (0.064, "cursor (mm)")
     assert found.unit_ids == tuple(f"M1 {i + 1:03}" for i in range(6))
-    wide = ks.decoding.load_recording(path, bin_width=0.192)
+    wide = ks.decoding.load_recording(
+        path, bin_width=0.192, quantity="position"
+    )
     np.testing.assert_array_equal(
         wide.spikes, planted.spikes.reshape(100, 3, 6).sum(axis=1)
     )
