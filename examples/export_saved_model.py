@@ -12,6 +12,7 @@ Needs TensorFlow, and `pip install "keras_seqattn[onnx]"`, on any backend.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -69,16 +70,11 @@ def main() -> None:
     """
     ## The artifacts
 
-    What was done to the recording travels with them.
+    What was done to the recording travels with them: the model carries it. It
+    may be added to.
     """
-    standardizer = data.spike_standardizer
-    preprocessing = ks.export.Preprocessing(
-        mean=standardizer.mean,
-        scale=standardizer.scale,
-        transform="sqrt",
-        in_model=True,
-        timesteps=arguments.timesteps,
-        step_seconds=recording.bin_width,
+    preprocessing = dataclasses.replace(
+        ks.export.preprocessing_of(decoder),
         channels=[f"unit {i}" for i in range(x.shape[2])],
         units={"spike_counts": "spikes / bin", "movement": "cm/s"},
     )

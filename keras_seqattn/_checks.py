@@ -113,6 +113,15 @@ def check_non_negative_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_finite_number(name: str, value: Any) -> float:
+    """Return `value` as a float, or raise if it is not finite."""
+    if not _is_number(value) or not math.isfinite(value):
+        raise ValueError(
+            f"`{name}` must be a finite number. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
 def check_integer_range(name: str, value: Any) -> tuple[int, int]:
     """Return `value` as (smallest, largest), integers >= 1 in order."""
     if (

@@ -95,6 +95,11 @@ def test_registered_names_are_frozen():
         "keras_seqattn>Window",
     }
 
+    tag = ks.export.PreprocessingTag
+    assert keras.saving.get_registered_name(tag) == (
+        "keras_seqattn>PreprocessingTag"
+    )
+
     functions = {
         keras.saving.get_registered_name(item)
         for name, item in vars(ks.activations).items()

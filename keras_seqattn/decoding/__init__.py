@@ -6,6 +6,9 @@ from keras_seqattn.decoding.baselines import ridge_baseline as ridge_baseline
 from keras_seqattn.decoding.data import Coverage as Coverage
 from keras_seqattn.decoding.data import DecodingData as DecodingData
 from keras_seqattn.decoding.data import coverage_text as coverage_text
+from keras_seqattn.decoding.deployed import (
+    predict_recording as predict_recording,
+)
 from keras_seqattn.decoding.latency import Latency as Latency
 from keras_seqattn.decoding.latency import measure_latency as measure_latency
 from keras_seqattn.decoding.parts import fold_parts as fold_parts
@@ -14,6 +17,8 @@ from keras_seqattn.decoding.report import DecodingReport as DecodingReport
 from keras_seqattn.decoding.score import Score as Score
 from keras_seqattn.decoding.compare import decode_recording as decode_recording
 from keras_seqattn.decoding.sources import load_recording as load_recording
+from keras_seqattn.decoding.spike_binner import SpikeBin as SpikeBin
+from keras_seqattn.decoding.spike_binner import SpikeBinner as SpikeBinner
 from keras_seqattn.decoding.timestep_selection import (
     TimestepRecommendation as TimestepRecommendation,
 )

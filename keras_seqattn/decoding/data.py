@@ -13,6 +13,8 @@ from keras_seqattn.decoding.parts import chronological_parts
 from keras_seqattn.decoding.parts import seams_between
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.score import stands_still
+from keras_seqattn.export.preprocessing import Preprocessing
+from keras_seqattn.export.preprocessing_tag import PreprocessingTag
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.recording import Recording
@@ -151,7 +153,10 @@ class DecodingData:
     def deploy(self, decoder: keras.Model) -> keras.Model:
         """Wrap a decoder so that it takes counts and returns movement.
 
-        The square root and both standardizations become part of the model.
+        The square root and both standardizations become part of the model,
+        and a `PreprocessingTag`, which tells whoever has the model which
+        recordings it takes: `export.preprocessing_of` reads it, exports write
+        it, `predict_recording` obeys it.
 
         Args:
             decoder: A model from standardized windows to standardized
@@ -162,7 +167,25 @@ class DecodingData:
             movement in the recording's own unit `(batch, axes)`.
         """
         counts = keras.Input(decoder.input_shape[1:], name="spike_counts")
-        x = keras.ops.sqrt(counts) if self.transform == "sqrt" else counts
+        recording = self.recording
+        x = PreprocessingTag(
+            Preprocessing(
+                mean=self.spike_standardizer.mean,
+                scale=self.spike_standardizer.scale,
+                transform=self.transform,
+                in_model=True,
+                window=self.timesteps,
+                timesteps=decoder.input_shape[1],
+                bin_width=recording.bin_width,
+                lag=recording.lag,
+                quantity=recording.quantity,
+                unit_ids=recording.unit_ids,
+            ),
+            dtype="float32",
+            name="preprocessing",
+        )(counts)
+        if self.transform == "sqrt":
+            x = keras.ops.sqrt(x)
         x = self.spike_standardizer.layer("standardize")(x)
         movement = self.movement_standardizer.layer("movement", invert=True)(
             decoder(x)

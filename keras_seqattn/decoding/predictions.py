@@ -43,8 +43,12 @@ class Predictions:
         return self.recording.movement[self.bins]
 
     def score(self, where: np.ndarray | None = None) -> Score:
-        """Score them all, or those where a mask `(n,)` is true."""
-        where = np.ones(len(self.bins), bool) if where is None else where
+        """Score them all, or those where a mask `(n,)` is true.
+
+        Bins that the recording does not score are left out.
+        """
+        scored = np.asarray(self.recording.scored)[self.bins]
+        where = scored if where is None else scored & where
         return Score.of(
             self.true[where], self.decoded[where], self.recording.is_direction
         )
@@ -79,20 +83,27 @@ class Predictions:
                 f"{every.shape}"
             )
         found = every[self.bins]
+        scored = np.asarray(self.recording.scored)[self.bins]
         return {
             label.item(): self.score(found == label)
             for label in np.unique(found)
-            if np.sum(found == label) > 1
+            if np.sum(scored & (found == label)) > 1
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a CSV file: time, trial, condition, true and decoded axes."""
+        """Write a CSV file: time, trial, condition, true and decoded axes.
+
+        A column tells what is `scored`, where not all is.
+        """
         axes = range(self.decoded.shape[1])
         columns: dict[str, np.ndarray] = {"time": self.times, "bin": self.bins}
         for name in ("trial", "condition"):
             values = getattr(self.recording, name)
             if values is not None:
                 columns[name] = values[self.bins]
+        scored = np.asarray(self.recording.scored)[self.bins]
+        if not scored.all():
+            columns["scored"] = scored.astype(int)
         columns |= {f"true_{axis}": self.true[:, axis] for axis in axes}
         columns |= {f"decoded_{axis}": self.decoded[:, axis] for axis in axes}
         with open(path, "w", encoding="utf-8", newline="") as file:

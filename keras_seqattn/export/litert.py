@@ -10,6 +10,7 @@ from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing
+from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
 from keras_seqattn.export.request import Request
 
 
@@ -39,7 +40,7 @@ def export_litert(
             which only models without a loop allow.
         attention_scores: As in `export_saved_model`.
         preprocessing: What must be done to a recording before, to be read
-            from `<path>.json`.
+            from `<path>.json`. Default: as in `export_saved_model`.
 
     Returns:
         The largest difference found.
@@ -75,7 +76,7 @@ def export_litert(
         attention_scores=attention_scores,
         timesteps=timesteps,
         batch_size=batch_size,
-        preprocessing=preprocessing.to_dict() if preprocessing else None,
+        preprocessing=preprocessing_to_export(model, preprocessing),
     )
     return export(model, path, request, tolerance)
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing
+from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
 from keras_seqattn.export.request import Request
 
 OPSET = 18
@@ -42,6 +43,7 @@ def export_onnx(
         attention_scores: As in `export_saved_model`.
         preprocessing: What must be done to a recording before, to be read
             from the metadata `preprocessing` and from `<path>.json`.
+            Default: as in `export_saved_model`.
 
     Returns:
         The largest difference found.
@@ -64,7 +66,7 @@ def export_onnx(
     request = Request(
         "onnx",
         attention_scores=attention_scores,
-        preprocessing=preprocessing.to_dict() if preprocessing else None,
+        preprocessing=preprocessing_to_export(model, preprocessing),
     )
     return export(model, path, request, tolerance)
 

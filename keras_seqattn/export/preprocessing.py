@@ -1,15 +1,19 @@
 """What must be done to a recording before the exported model sees it."""
 
 import dataclasses
+import numbers
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn.version import __version__
+from keras_seqattn.windows.spike_trains import check_unit_ids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +22,8 @@ class Preprocessing:
 
     It travels with the artifact: inside a SavedModel as the signature
     `preprocessing`, inside an ONNX file as metadata, and beside either, and
-    beside a LiteRT file, as `<path>.json`.
+    beside a LiteRT file, as `<path>.json`. In a model, and so in its `.keras`
+    file, a `PreprocessingTag` carries it, and an export finds it there.
 
     Args:
         mean: Mean of each channel in the training data.
@@ -27,12 +32,19 @@ class Preprocessing:
         in_model: Whether the model does all this itself, from the raw signal.
         window: Timesteps of the windows that were searched (T).
         timesteps: Timesteps of the model's window (T*).
-        step_seconds: Duration of one timestep.
+        bin_width: Duration of one timestep in seconds.
+        lag: Seconds by which what is decoded follows the end of its bin.
+        quantity: What is decoded, such as `"velocity"`.
         channels: Name of each channel.
+        unit_ids: Text or integer that tells each unit of a recording, in the
+            order of the channels.
+        classes: Name, text or integer, of each class, in the order of the
+            output.
         units: Physical unit by the name of an input or output.
 
     Raises:
-        ValueError: Sizes that do not agree, or numbers that cannot be.
+        ValueError: A field of another type, sizes that do not agree, or
+            numbers that cannot be.
 
     Example:
     ```python
@@ -42,8 +54,9 @@ class Preprocessing:
         mean=[0.4, 1.5],
         scale=[0.6, 1.1],
         timesteps=5,
-        channels=["unit 3", "unit 8"],
-        units={"spikes": "1 / 50 ms", "decoded": "cm/s"},
+        bin_width=0.05,
+        unit_ids=["unit 3", "unit 8"],
+        units={"spikes": "1 / bin", "decoded": "cm/s"},
     )
     print(preprocessing.to_dict()["timesteps"])  # 5
     ```
@@ -55,48 +68,49 @@ class Preprocessing:
     in_model: bool = False
     window: int | None = None
     timesteps: int | None = None
-    step_seconds: float | None = None
+    bin_width: float | None = None
+    lag: float | None = None
+    quantity: str | None = None
     channels: Sequence[str] | None = None
+    unit_ids: Sequence[str | int] | None = None
+    classes: Sequence[str | int] | None = None
     units: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
-        mean = np.asarray(self.mean, dtype="float64")
-        scale = np.asarray(self.scale, dtype="float64")
-        if (
-            mean.ndim != 1
-            or mean.shape != scale.shape
-            or not np.isfinite(mean).all()
-            or not (np.isfinite(scale) & (scale > 0)).all()
-        ):
+        mean, scale = (_numbers(self, name) for name in ("mean", "scale"))
+        if mean.shape != scale.shape or not (scale > 0).all():
             raise ValueError(
                 "`mean` and `scale` must hold one finite number a channel, "
                 f"and `scale` only such above 0. Received: mean={self.mean!r}, "
                 f"scale={self.scale!r}"
             )
-        if self.channels is not None and len(self.channels) != len(mean):
-            raise ValueError(
-                f"`channels` must name all {len(mean)} channels of `mean`. "
-                f"Received: {len(self.channels)} names"
-            )
         fields: dict[str, Any] = {
             "mean": tuple(mean.tolist()),
             "scale": tuple(scale.tolist()),
-            "in_model": bool(self.in_model),
+            "in_model": _flag("in_model", self.in_model),
         }
-        if self.channels is not None:
-            fields["channels"] = tuple(map(str, self.channels))
-        if self.units is not None:
-            fields["units"] = {str(k): str(v) for k, v in self.units.items()}
-        if self.transform is not None:
-            fields["transform"] = str(self.transform)
-        for name in ("window", "timesteps"):
+        checks: dict[str, Callable[[str, Any], Any]] = {
+            "transform": _text,
+            "window": check_positive_integer,
+            "timesteps": check_positive_integer,
+            "bin_width": check_positive_number,
+            "lag": check_finite_number,
+            "quantity": _text,
+            "channels": _texts,
+            "unit_ids": _unit_ids,
+            "classes": _classes,
+            "units": _texts_by_name,
+        }
+        for name, check in checks.items():
             value = getattr(self, name)
             if value is not None:
-                fields[name] = check_positive_integer(name, value)
-        if self.step_seconds is not None:
-            fields["step_seconds"] = check_positive_number(
-                "step_seconds", self.step_seconds
-            )
+                fields[name] = check(name, value)
+        for name in ("channels", "unit_ids"):
+            if name in fields and len(fields[name]) != len(mean):
+                raise ValueError(
+                    f"`{name}` must name all {len(mean)} channels of `mean`. "
+                    f"Received: {len(fields[name])} names"
+                )
         # Plain values: two of them can be compared, and written as JSON.
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -106,16 +120,101 @@ class Preprocessing:
 
         What was not said is left out.
         """
-        found: dict[str, Any] = {
-            "mean": list(self.mean),
-            "scale": list(self.scale),
-            "transform": self.transform,
-            "in_model": self.in_model,
-            "window": self.window,
-            "timesteps": self.timesteps,
-            "step_seconds": self.step_seconds,
-            "channels": None if self.channels is None else list(self.channels),
-            "units": dict(self.units or {}),
-            "package_version": __version__,
+        found = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+            if value not in (None, {})
         }
-        return {k: v for k, v in found.items() if v not in (None, {})}
+        return {**found, "package_version": __version__}
+
+
+def _numbers(fields: Preprocessing, name: str) -> np.ndarray:
+    value = getattr(fields, name)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # Lists of different lengths.
+        array = np.zeros(0)
+    if (
+        array.ndim != 1
+        or not array.size
+        or array.dtype.kind not in "iuf"
+        or not np.isfinite(array).all()
+    ):
+        raise ValueError(
+            f"`{name}` must hold one finite number a channel. "
+            f"Received: {name}={value!r}"
+        )
+    return array.astype("float64")
+
+
+def _flag(name: str, value: Any) -> bool:
+    # The text "false" is true to Python.
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(
+            f"`{name}` must be True or False (in JSON true or false, without "
+            f"quotes). Received: {name}={value!r}"
+        )
+    return bool(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(
+            f"`{name}` must be a text that is not empty. "
+            f"Received: {name}={value!r}"
+        )
+    return str(value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple, np.ndarray)) or not all(
+        isinstance(item, str) for item in value
+    ):
+        raise ValueError(
+            f"`{name}` must be a list of texts. Received: {name}={value!r}"
+        )
+    return tuple(map(str, value))
+
+
+def _unit_ids(name: str, value: Any) -> tuple[str | int, ...]:
+    return check_unit_ids(_list(name, value))
+
+
+def _classes(name: str, value: Any) -> tuple[str | int, ...]:
+    names = [
+        str(item) if isinstance(item, str) else item
+        for item in _list(name, value)
+    ]
+    wrong = [
+        item
+        for item in names
+        if isinstance(item, bool)
+        or not isinstance(item, (str, numbers.Integral))
+        or not str(item).strip()
+    ]
+    if wrong or len(set(names)) != len(names):
+        raise ValueError(
+            f"`{name}` must be texts that are not empty or integers, none of "
+            f"them twice. Received: {name}={value!r}"
+        )
+    return tuple(x if isinstance(x, str) else int(x) for x in names)
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple, np.ndarray)) or not len(value):
+        raise ValueError(
+            f"`{name}` must be a list of texts or integers. "
+            f"Received: {name}={value!r}"
+        )
+    return list(value)
+
+
+def _texts_by_name(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(item, str) for pair in value.items() for item in pair
+    ):
+        raise ValueError(
+            f"`{name}` must be a dictionary from names to texts. "
+            f"Received: {name}={value!r}"
+        )
+    return {str(key): str(item) for key, item in value.items()}

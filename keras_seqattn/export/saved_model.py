@@ -10,6 +10,7 @@ import numpy as np
 from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing
+from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
 from keras_seqattn.export.request import Request
 
 
@@ -51,6 +52,7 @@ def export_saved_model(
             outputs. Needs a functional model with such a layer.
         preprocessing: What must be done to a recording before, to be read
             from the signature `preprocessing` and from `<path>.json`.
+            Default: what a `PreprocessingTag` in the model says.
 
     Returns:
         The largest difference found.
@@ -73,7 +75,7 @@ def export_saved_model(
     request = Request(
         "saved_model",
         attention_scores=attention_scores,
-        preprocessing=preprocessing.to_dict() if preprocessing else None,
+        preprocessing=preprocessing_to_export(model, preprocessing),
     )
     return export(model, path, request, tolerance)
 

@@ -219,8 +219,8 @@ def plot_latency(
                 f"Received: shape {ordered.shape} for {name!r}"
             )
         slower = 1 - np.arange(len(ordered)) / len(ordered)
-        p50, p99 = np.percentile(ordered, (50, 99))
-        label = f"{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms"
+        p50, p95, p99 = np.percentile(ordered, (50, 95, 99))
+        label = f"{name}: p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f} ms"
         ax.step(ordered, slower, where="post", label=label)
     if bin_width is not None:
         ax.axvline(

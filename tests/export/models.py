@@ -11,8 +11,12 @@ PREPROCESSING = ks.export.Preprocessing(
     transform="sqrt",
     window=20,
     timesteps=7,
-    step_seconds=0.05,
+    bin_width=0.05,
+    lag=-0.1,
+    quantity="velocity (cm/s)",
     channels=["a", "b", "c", "d", "e"],
+    unit_ids=[3, "8b", 12, 13, 21],
+    classes=["rest", "reach"],
     units={"spikes": "1 / bin", "decoded": "cm/s"},
 )
 

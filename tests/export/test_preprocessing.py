@@ -16,8 +16,12 @@ def test_what_was_said_comes_back():
         "in_model": False,
         "window": 20,
         "timesteps": 7,
-        "step_seconds": 0.05,
+        "bin_width": 0.05,
+        "lag": -0.1,
+        "quantity": "velocity (cm/s)",
         "channels": ["a", "b", "c", "d", "e"],
+        "unit_ids": [3, "8b", 12, 13, 21],
+        "classes": ["rest", "reach"],
         "units": {"spikes": "1 / bin", "decoded": "cm/s"},
         "package_version": ks.__version__,
     }
@@ -27,12 +31,14 @@ def test_what_was_said_comes_back():
 
 
 def test_arrays_will_do_and_can_be_compared():
-    fields = {"transform": None, "window": np.int64(4), "step_seconds": 1}
+    fields = {"transform": None, "window": np.int64(4), "bin_width": 1}
     found, same = (
         Preprocessing(
             array([0.5, 1]),
             array([1, 2.5]),
             channels=array(["a", "b"]),
+            unit_ids=array([2**53, 2**53 + 1]),
+            classes=array([0, 1, 2]),
             **fields,
         )
         for array in (np.array, list)
@@ -41,6 +47,7 @@ def test_arrays_will_do_and_can_be_compared():
     said = json.loads(json.dumps(found.to_dict()))
     assert said.pop("package_version") == ks.__version__
     assert said["channels"] == ["a", "b"]
+    assert said["unit_ids"] == [2**53, 2**53 + 1]
     assert Preprocessing(**said) == found
 
 
@@ -54,7 +61,37 @@ def test_arrays_will_do_and_can_be_compared():
         ({"channels": ["a"]}, "must name all 2 channels.*1 names"),
         ({"window": 0}, "`window` must be a positive integer"),
         ({"timesteps": 1.5}, "`timesteps` must be a positive integer"),
-        ({"step_seconds": -1}, "`step_seconds` must be a finite number"),
+        ({"bin_width": -1}, "`bin_width` must be a finite number"),
+        ({"bin_width": "0.05"}, "`bin_width` must be a finite number"),
+        ({"lag": np.nan}, "`lag` must be a finite number"),
+        ({"lag": "0"}, "`lag` must be a finite number"),
+        # In JSON by hand: the text is true to Python.
+        ({"in_model": "false"}, "without quotes.*Received: in_model='false'"),
+        ({"in_model": 0}, "`in_model` must be True or False"),
+        ({"in_model": None}, "`in_model` must be True or False"),
+        ({"mean": ["1", "2"]}, "`mean` must hold one finite number"),
+        ({"mean": [True, False]}, "`mean` must hold one finite number"),
+        ({"scale": [1j, 2]}, "`scale` must hold one finite number"),
+        ({"mean": [], "scale": []}, "`mean` must hold one finite number"),
+        ({"mean": None}, "`mean` must hold one finite number"),
+        ({"mean": [[1], [2, 3]]}, "`mean` must hold one finite number"),
+        ({"transform": 5}, "`transform` must be a text"),
+        ({"transform": ""}, "`transform` must be a text"),
+        ({"quantity": ["velocity"]}, "`quantity` must be a text"),
+        ({"window": True}, "`window` must be a positive integer"),
+        ({"channels": "ab"}, "`channels` must be a list of texts"),
+        ({"channels": [1, 2]}, "`channels` must be a list of texts"),
+        ({"unit_ids": "ab"}, "`unit_ids` must be a list"),
+        ({"unit_ids": [1]}, "must name all 2 channels.*1 names"),
+        ({"unit_ids": [1, 1]}, "must name each unit once"),
+        ({"unit_ids": [1, None]}, "must be an integer or text"),
+        ({"classes": []}, "`classes` must be a list"),
+        ({"classes": ["a", "a"]}, "`classes` must be texts .* none of them"),
+        ({"classes": ["a", " "]}, "`classes` must be texts"),
+        ({"classes": ["a", 1.5]}, "`classes` must be texts"),
+        ({"classes": {"a": 1}}, "`classes` must be a list"),
+        ({"units": ["cm/s"]}, "`units` must be a dictionary"),
+        ({"units": {"spikes": 1}}, "`units` must be a dictionary"),
     ],
 )
 def test_bad_fields(fields, message):

@@ -78,7 +78,7 @@ def test_decoded_trace():
 
 def test_latency():
     ax = visualization.plot_latency({"a": [3.0, 1, 2, 4], "b": [5.0]}, 0.064)
-    label = "a: p50 2.50 ms, p99 3.97 ms"
+    label = "a: p50 2.50, p95 3.85, p99 3.97 ms"
     np.testing.assert_allclose(line(ax, label).get_xdata(), [1, 2, 3, 4])
     # Three quarters took 2 ms or longer.
     np.testing.assert_allclose(
