@@ -42,6 +42,7 @@ def build_neural_decoder(
     bidirectional: bool = False,
     head_units: int = 64,
     dropout: float = 0.0,
+    unit_dropout: float = 0.0,
     attention_units: int | None = None,
     attention_activation: Any = "tanh",
     use_score_bias: bool = False,
@@ -70,6 +71,8 @@ def build_neural_decoder(
             and the model cannot be run bin by bin. Default: `False`.
         head_units: Width of the ReLU layer. Default: 64.
         dropout: Rate in [0, 1) on the input of each recurrent layer.
+        unit_dropout: Rate in [0, 1) at which whole units are dropped, over
+            the window, in training: a unit that is lost later costs less.
         attention_units: `units` of `TemporalAttention`.
         attention_activation: `activation` of `TemporalAttention`.
         use_score_bias: `use_score_bias` of `TemporalAttention`.
@@ -101,9 +104,12 @@ def build_neural_decoder(
     num_layers = check_positive_integer("num_layers", num_layers)
     head_units = check_positive_integer("head_units", head_units)
     dropout = check_rate("dropout", dropout)
+    unit_dropout = check_rate("unit_dropout", unit_dropout)
 
     inputs = keras.Input((timesteps, channels), name="spikes")
     x = inputs
+    if unit_dropout:
+        x = keras.layers.SpatialDropout1D(unit_dropout, name="unit_dropout")(x)
     for index in range(num_layers):
         is_last = index == num_layers - 1
         layer = recurrent(
