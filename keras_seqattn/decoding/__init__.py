@@ -3,6 +3,8 @@
 from keras_seqattn._training.recipe import Recipe as Recipe
 from keras_seqattn.decoding.baselines import mean_baseline as mean_baseline
 from keras_seqattn.decoding.baselines import ridge_baseline as ridge_baseline
+from keras_seqattn.decoding.calibration import CALIBRATION as CALIBRATION
+from keras_seqattn.decoding.calibration import calibrate as calibrate
 from keras_seqattn.decoding.data import Coverage as Coverage
 from keras_seqattn.decoding.data import DecodingData as DecodingData
 from keras_seqattn.decoding.data import coverage_text as coverage_text
