@@ -65,9 +65,7 @@ RECORDED = dataclasses.replace(
     augmentation={"name": "rotate_and_scale"},
     patience=6,
 )
-WATCH = dataclasses.replace(
-    RECORDED, epochs=6, learning_rate=3e-3, patience=3
-)
+WATCH = dataclasses.replace(RECORDED, epochs=6, learning_rate=3e-3, patience=3)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -226,7 +226,7 @@ def draw(
     )
     visualization.plot_cumulative_share(report.selection, axes[0, 1])
     visualization.plot_score_against_timesteps(
-        report.recommendation, report.ridge_curve, axes[1, 0]
+        report.recommendation, report.wiener_curve, axes[1, 0]
     )
     visualization.plot_decoded_trace(
         report.predictions.true[:150, 0],

@@ -1,10 +1,15 @@
 """Decode a recording: search the window length, train, compare, report."""
 
 from keras_seqattn._training.recipe import Recipe as Recipe
+from keras_seqattn.decoding.baselines import KalmanFilter as KalmanFilter
+from keras_seqattn.decoding.baselines import SimpleDecoder as SimpleDecoder
+from keras_seqattn.decoding.baselines import WienerCascade as WienerCascade
+from keras_seqattn.decoding.baselines import WienerFilter as WienerFilter
 from keras_seqattn.decoding.baselines import mean_baseline as mean_baseline
-from keras_seqattn.decoding.baselines import ridge_baseline as ridge_baseline
 from keras_seqattn.decoding.calibration import CALIBRATION as CALIBRATION
 from keras_seqattn.decoding.calibration import calibrate as calibrate
+from keras_seqattn.decoding.costs import Costs as Costs
+from keras_seqattn.decoding.costs import model_costs as model_costs
 from keras_seqattn.decoding.data import Coverage as Coverage
 from keras_seqattn.decoding.data import DecodingData as DecodingData
 from keras_seqattn.decoding.data import coverage_text as coverage_text

@@ -3,6 +3,7 @@
 import dataclasses
 import warnings
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,15 @@ from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_seeds
 from keras_seqattn._training.recipe import Recipe
+from keras_seqattn.decoding.baselines import MEAN
+from keras_seqattn.decoding.baselines import WIENER
+from keras_seqattn.decoding.baselines import SimpleDecoder
+from keras_seqattn.decoding.baselines import check_baselines
+from keras_seqattn.decoding.baselines import fit_baselines
 from keras_seqattn.decoding.baselines import mean_baseline
-from keras_seqattn.decoding.baselines import ridge_baseline
+from keras_seqattn.decoding.baselines import mean_costs
+from keras_seqattn.decoding.baselines import score_by_length
+from keras_seqattn.decoding.costs import model_costs
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.latency import measure_latency
 from keras_seqattn.decoding.parts import PARTS
@@ -52,6 +60,7 @@ def decode_recording(
     rule: str = "default",
     folds: int | None = None,
     build: Callable[..., keras.Model] = build_neural_decoder,
+    baselines: Mapping[str, Any] | None = None,
     verbose: int = 1,
 ) -> DecodingReport:
     """Find the fewest timesteps that decode a recording, and compare.
@@ -64,8 +73,9 @@ def decode_recording(
        are trained at neighbouring lengths, and the smallest length within
        `tolerance` of the full window's validation R2 is recommended.
     4. Score on the test part, once: with and without attention, at the full
-       and at the recommended length, beside ridge regression and the
-       training mean, with the latency of a single window.
+       and at the recommended length, beside the training mean, the Wiener
+       filter, the Wiener cascade, the Kalman filter and decoders of your own,
+       with what each costs and the latency of a single window.
 
     Each training seeds the global generators with its seed
     (`keras.utils.set_random_seed`), minimizes the squared error by the
@@ -96,6 +106,11 @@ def decode_recording(
         build: Function `build(timesteps, channels, outputs, pooling=...)` to
             an uncompiled model, such as `functools.partial` of
             `build_neural_decoder` with your settings.
+        baselines: Decoders of your own to stand beside, by name: objects with
+            `fit(X, y)` and `predict(X)`, such as scikit-learn's regressors,
+            whose rows are flat standardized windows; or a `WienerFilter`,
+            `WienerCascade` or `KalmanFilter` with your settings, also in
+            place of the default of the same name.
         verbose: 0 is silent, 1 shows one progress bar a training.
 
     Returns:
@@ -119,7 +134,9 @@ def decode_recording(
     check_tolerance(tolerance)
     seeds = check_seeds(seeds)
     data = DecodingData(recording, timesteps, fractions, transform)
+    simple = check_baselines(baselines)
     blocks = fold_parts(recording, folds) if folds is not None else []
+    fitted = fit_baselines(simple, data, [timesteps])
     trainer = DecoderTrainer(data, build, seeds, recipe, verbose)
 
     trained = {("attention", timesteps): trainer.train("attention", timesteps)}
@@ -141,6 +158,8 @@ def decode_recording(
     best = recommendation.timesteps
     if best != timesteps:
         trained["attention", best] = trainer.train("attention", best)
+        windowed = {k: v for k, v in simple.items() if v.has_window}
+        fitted |= fit_baselines(windowed, data, [best])
     settings = {
         "seeds": list(seeds),
         "fractions": list(fractions),
@@ -153,29 +172,31 @@ def decode_recording(
         "lag": recording.lag,
         **recipe.to_dict(),
     }
-    report = _report(data, trained, selection, recommendation, settings)
-    if blocks:
-        lengths = tuple(dict.fromkeys((timesteps, best)))
-        for parts in blocks:
-            fold = DecodingData(
-                recording, timesteps, transform=transform, parts=parts
-            )
-            trainer = dataclasses.replace(trainer, data=fold)
-            for row, scores in _score_fold(trainer, lengths).items():
-                report.folds.setdefault(row, []).append(scores)
+    curve = score_by_length(simple[WIENER], data, recommendation.scores)
+    report = _report(
+        data, trained, fitted, curve, selection, recommendation, settings
+    )
+    for parts in blocks:
+        fold = DecodingData(
+            recording, timesteps, transform=transform, parts=parts
+        )
+        trainer = dataclasses.replace(trainer, data=fold)
+        for row, scores in _score_fold(trainer, simple, best).items():
+            report.folds.setdefault(row, []).append(scores)
     return report
 
 
 def _score_fold(
-    trainer: DecoderTrainer, lengths: tuple[int, ...]
+    trainer: DecoderTrainer, simple: dict[str, SimpleDecoder], best: int
 ) -> dict[tuple[str, int], tuple[Score, ...]]:
     """Score the simple decoders and the one without attention on a fold."""
     data = trainer.data
+    lengths = dict.fromkeys((data.timesteps, best))
     found: dict[tuple[str, int], tuple[Score, ...]] = {
-        ("training mean", 0): (mean_baseline(data),)
+        (MEAN, 0): (mean_baseline(data),)
     }
-    for k in lengths:
-        found["ridge", k] = (ridge_baseline(data, k),)
+    for key, decoder in fit_baselines(simple, data, lengths).items():
+        found[key] = (decoder.score(data),)
     for k in lengths:
         trained = trainer.train("last", k)
         found[POOLING_TITLES["last"], k] = trained.scores("test")
@@ -185,6 +206,8 @@ def _score_fold(
 def _report(
     data: DecodingData,
     trained: dict[tuple[str, int], TrainedDecoders],
+    fitted: dict[tuple[str, int], SimpleDecoder],
+    wiener_curve: dict[int, float],
     selection: TimestepSelection,
     recommendation: TimestepRecommendation,
     settings: dict[str, Any],
@@ -210,22 +233,22 @@ def _report(
         recommendation=recommendation,
         cells={cell: trained[cell].scores("test") for cell in compared},
         baselines={
-            ("training mean", 0): mean_baseline(data),
-            **{
-                ("ridge", k): ridge_baseline(data, k)
-                for k in dict.fromkeys((timesteps, best))
-            },
+            (MEAN, 0): mean_baseline(data),
+            **{key: decoder.score(data) for key, decoder in fitted.items()},
         },
-        ridge_curve={
-            k: ridge_baseline(data, k, "validation").r2
-            for k in recommendation.scores
-        },
+        wiener_curve=wiener_curve,
         latency=measure_latency(
             {cell: trained[cell].model for cell in compared}
         ),
         parameters={
             cell: trained[cell].model.count_params() for cell in compared
         },
+        costs={
+            **{cell: model_costs(trained[cell].model) for cell in compared},
+            (MEAN, 0): mean_costs(data),
+            **{key: simple.costs for key, simple in fitted.items()},
+        },
+        simple_decoders=fitted,
         decoder=decoder,
         test_windows=test_windows,
         predictions=Predictions(

@@ -10,10 +10,14 @@ import numpy as np
 from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
+from keras_seqattn.decoding.costs import COST_TITLES
+from keras_seqattn.decoding.costs import Costs
+from keras_seqattn.decoding.costs import cost_cells
 from keras_seqattn.decoding.data import Coverage
 from keras_seqattn.decoding.latency import Latency
 from keras_seqattn.decoding.predictions import Predictions
 from keras_seqattn.decoding.score import Score
+from keras_seqattn.decoding.simple_decoder import SimpleDecoder
 from keras_seqattn.decoding.timestep_selection import TimestepRecommendation
 from keras_seqattn.decoding.timestep_selection import TimestepSelection
 
@@ -33,11 +37,18 @@ class DecodingReport(Tabulated):
         cells: For each `(pooling, timesteps)` of the four compared decoders,
             one `Score` a seed.
         baselines: For each `(name, timesteps)` of the simple decoders, one
-            `Score`: `"training mean"` (chance level) and `"ridge"`.
-        ridge_curve: Ridge's validation R2 for each window length tried.
+            `Score`: `"training mean"` (chance level, 0 timesteps),
+            `"Wiener filter"`, `"Wiener cascade"`, `"Kalman filter"` (1: it
+            takes in bin after bin) and those given.
+        wiener_curve: The Wiener filter's validation R2 for each window length
+            tried.
         latency: For each `(pooling, timesteps)` of the four decoders, the
             `Latency` of one window.
         parameters: For each of the same, the number of parameters.
+        costs: For each key of `cells` and `baselines` the `Costs`, or `None`
+            where they cannot be counted.
+        simple_decoders: The fitted decoders of `baselines`, to `push` counts
+            to.
         decoder: The decoder without attention at T*, of the seed that did
             best on validation windows, from spike counts to movement.
         test_windows: Spike counts of the test windows at T*.
@@ -54,9 +65,11 @@ class DecodingReport(Tabulated):
     recommendation: TimestepRecommendation
     cells: dict[tuple[str, int], tuple[Score, ...]]
     baselines: dict[tuple[str, int], Score]
-    ridge_curve: dict[int, float]
+    wiener_curve: dict[int, float]
     latency: dict[tuple[str, int], Latency]
     parameters: dict[tuple[str, int], int]
+    costs: dict[tuple[str, int], Costs | None]
+    simple_decoders: dict[tuple[str, int], SimpleDecoder]
     decoder: keras.Model
     test_windows: np.ndarray
     predictions: Predictions
@@ -110,32 +123,25 @@ class DecodingReport(Tabulated):
         """Return the comparison as a markdown table."""
         axes = range(self.test_movement.shape[1])
         angular = ["error (deg)"] * self.predictions.recording.is_direction
-        rows: list[tuple[str, int, Sequence[Score], str, str]] = [
-            (name, timesteps, [score], "", "")
-            for (name, timesteps), score in self.baselines.items()
+        rows: list[tuple[str, tuple[str, int], Sequence[Score], str]] = [
+            (key[0], key, [score], "") for key, score in self.baselines.items()
         ]
-        for (pooling, timesteps), cell in self.cells.items():
-            latency = self.latency[pooling, timesteps]
+        for key, cell in self.cells.items():
+            p50, p95 = self.latency[key].p50, self.latency[key].p95
             rows.append(
-                (
-                    POOLING_TITLES[pooling],
-                    timesteps,
-                    cell,
-                    f"{self.parameters[pooling, timesteps]:,}",
-                    f"{latency.p50:.2f} / {latency.p95:.2f}",
-                )
+                (POOLING_TITLES[key[0]], key, cell, f"{p50:.2f} / {p95:.2f}")
             )
         return markdown_table(
             [
                 *("decoder", "timesteps", "test R2"),
                 *(f"R2 axis {axis}" for axis in axes),
-                *("correlation", "RMSE", *angular),
-                *("parameters", "latency p50 / p95 (ms)"),
+                *("correlation", "RMSE", *angular, *COST_TITLES),
+                "latency p50 / p95 (ms)",
             ],
             [
                 [
                     name,
-                    str(timesteps),
+                    str(key[1]),
                     mean_and_deviation([score.r2 for score in scores]),
                     *(
                         f"{np.mean([s.r2_per_axis[axis] for s in scores]):.3f}"
@@ -144,10 +150,10 @@ class DecodingReport(Tabulated):
                     f"{np.mean([score.correlation for score in scores]):.3f}",
                     f"{_mean_rmse(scores):.4g}",
                     *(_mean_error(scores) for _ in angular),
-                    parameters,
-                    latency_text,
+                    *cost_cells(self.costs[key]),
+                    latency,
                 ]
-                for name, timesteps, scores, parameters, latency_text in rows
+                for name, key, scores, latency in rows
             ],
         )
 
@@ -167,8 +173,8 @@ class DecodingReport(Tabulated):
             "validation_r2": {
                 str(k): list(v) for k, v in self.recommendation.scores.items()
             },
-            "ridge_validation_r2": {
-                str(k): v for k, v in self.ridge_curve.items()
+            "wiener_validation_r2": {
+                str(k): v for k, v in self.wiener_curve.items()
             },
             "coverage": {
                 name: dataclasses.asdict(part)
@@ -190,16 +196,26 @@ class DecodingReport(Tabulated):
                     "decoder": POOLING_TITLES[pooling],
                     "timesteps": k,
                     "parameters": self.parameters[pooling, k],
+                    "costs": self._costs_to_dict(pooling, k),
                     "latency_ms": dataclasses.asdict(self.latency[pooling, k]),
                     "seeds": [dataclasses.asdict(score) for score in scores],
                 }
                 for (pooling, k), scores in self.cells.items()
             ],
             "baselines": [
-                {"decoder": name, "timesteps": k, **dataclasses.asdict(score)}
+                {
+                    "decoder": name,
+                    "timesteps": k,
+                    "costs": self._costs_to_dict(name, k),
+                    **dataclasses.asdict(score),
+                }
                 for (name, k), score in self.baselines.items()
             ],
         }
+
+    def _costs_to_dict(self, name: str, k: int) -> dict[str, int] | None:
+        costs = self.costs[name, k]
+        return None if costs is None else dataclasses.asdict(costs)
 
 
 def _mean_r2(scores: Sequence[Score]) -> float:

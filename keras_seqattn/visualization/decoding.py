@@ -116,7 +116,7 @@ def plot_score_against_timesteps(
             "s--",
             ms=3,
             color="0.5",
-            label="ridge",
+            label="Wiener filter",
         )
     ax.axhline(
         recommendation.mean_score(recommendation.full_timesteps)

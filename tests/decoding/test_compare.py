@@ -4,6 +4,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 import keras_seqattn as ks
 from keras_seqattn import decoding
@@ -38,6 +39,7 @@ def search(recording=RECORDING, **arguments):
                 ks.models.build_neural_decoder, units=16, head_units=16
             ),
             "recipe": RECIPE,
+            "baselines": {"least squares": LinearRegression()},
             "verbose": 0,
             **arguments,
         },
@@ -119,7 +121,7 @@ def test_windows_of_every_length_end_at_the_same_bins():
         )
 
 
-def test_ridge_finds_a_linear_map():
+def test_the_wiener_filter_finds_a_linear_map():
     rng = np.random.default_rng(0)
     spikes = rng.normal(size=(2000, 4))
     movement = spikes[:, :2].copy()
@@ -129,10 +131,11 @@ def test_ridge_finds_a_linear_map():
         ks.decoding.Recording(spikes, movement), 5, transform=None
     )
     # Noise of variance 0.01 beside a signal of variance 5.
-    assert decoding.ridge_baseline(data, 5).r2 == pytest.approx(
+    wiener = decoding.WienerFilter()
+    assert wiener.fit(data, 5).score(data).r2 == pytest.approx(
         1 - 0.01 / 5, abs=1e-3
     )
-    assert decoding.ridge_baseline(data, 1).r2 == pytest.approx(0.2, abs=0.05)
+    assert wiener.fit(data, 1).score(data).r2 == pytest.approx(0.2, abs=0.05)
     assert decoding.mean_baseline(data).r2 == pytest.approx(0, abs=0.02)
 
 
@@ -166,7 +169,24 @@ def test_finds_the_planted_window(report):
     }
     assert all(len(scores) == 2 for scores in report.cells.values())
     assert report.baselines["training mean", 0].r2 < 0.02
-    assert set(report.ridge_curve) == set(report.recommendation.scores)
+    assert set(report.wiener_curve) == set(report.recommendation.scores)
+
+
+def test_simple_decoders_can_be_pushed(report):
+    """From the report on, with the numbers of its table."""
+    assert set(report.simple_decoders) == set(report.baselines) - {
+        ("training mean", 0)
+    }
+    for key, decoder in report.simple_decoders.items():
+        decoded = []
+        for window in report.test_windows:
+            decoder.reset()
+            decoded.append([decoder.push(counts) for counts in window][-1])
+        found = Score.of(report.test_movement, np.stack(decoded)).r2
+        # The Kalman filter has seen what came before the window too.
+        near = 0.2 if key[0] == "Kalman filter" else 1e-4
+        if key[1] <= 2:
+            assert found == pytest.approx(report.baselines[key].r2, abs=near)
 
 
 def test_the_decoder_is_the_best_on_validation(report):
@@ -222,13 +242,31 @@ def test_the_test_part_takes_no_part_in_any_choice(report):
 def test_the_table_and_the_dictionary_hold_the_numbers(report):
     table = report.table()
     rows = table.splitlines()
-    assert len(rows) == 2 + 3 + 4 and "RMSE" in rows[0]
+    # The mean and the Kalman filter once, three decoders at two lengths.
+    assert len(rows) == 2 + 2 + 3 * 2 + 4 and "RMSE" in rows[0]
     assert len({row.count("|") for row in rows}) == 1
+    wiener = report.baselines["Wiener filter", 2]
+    weights = 2 * RECORDING.spikes.shape[1] * 2
+    assert f"| Wiener filter | 2 | {wiener.r2:.3f} |" in table
+    assert f" | {weights + 2} | {4 * weights + 8} | {weights} |  |" in table
+    (row,) = [row for row in rows if row.startswith("| Kalman filter | 1 |")]
+    assert row.endswith("| 144 | 576 | 108 |  |")
+    (row,) = [row for row in rows if row.startswith("| least squares | 2 |")]
+    assert row.endswith("|  |  |  |  |")
+    (row,) = [row for row in rows if row.startswith("| no attention | 2 |")]
+    costs = report.costs["last", 2]
+    assert (
+        f"| {costs.parameters:,} | {costs.bytes:,} | {costs.multiply_adds:,} |"
+        in row
+    )
     scores = [score.r2 for score in report.cells["last", 2]]
     mean, deviation = np.mean(scores), np.std(scores, ddof=1)
     assert f"| no attention | 2 | {mean:.3f} ± {deviation:.3f} |" in table
     numbers = report.to_dict()
     assert numbers["recommended_timesteps"] == 2
+    assert numbers["wiener_validation_r2"]["2"] == report.wiener_curve[2]
+    costs = {row["decoder"]: row["costs"] for row in numbers["baselines"]}
+    assert costs["Kalman filter"]["parameters"] == 144
     assert numbers["test"][3]["seeds"][0]["r2"] == scores[0]
     latency = report.latency["last", 2]
     assert 0 < latency.p50 <= latency.p95
@@ -245,7 +283,8 @@ def test_a_window_that_cannot_shrink_and_the_originals_rule():
             rule="original",
         )
     assert set(found.cells) == {("last", 1), ("attention", 1)}
-    assert found.table().count("| ridge |") == 1
+    for name in ("Wiener filter", "Wiener cascade", "Kalman filter"):
+        assert found.table().count(f"| {name} |") == 1
     settings = found.to_dict()["settings"]
     assert settings["epochs"] == 1 and settings["average"] == "epoch"
     assert (settings["selection_part"], settings["rule"]) == (
@@ -360,13 +399,15 @@ def test_folds_train_and_score_on_their_own_blocks():
     lengths = sorted({2, best})
     assert set(found.folds) == {
         ("training mean", 0),
-        *(("ridge", k) for k in lengths),
+        ("Kalman filter", 1),
+        *(("Wiener filter", k) for k in lengths),
+        *(("Wiener cascade", k) for k in lengths),
         *(("no attention", k) for k in lengths),
     }
     for number, parts in enumerate(decoding.fold_parts(RECORDING, 3)):
         data = DecodingData(RECORDING, 2, parts=parts)
-        (ridge,) = found.folds["ridge", 2][number]
-        assert ridge == decoding.ridge_baseline(data, 2)
+        (wiener,) = found.folds["Wiener filter", 2][number]
+        assert wiener == decoding.WienerFilter().fit(data).score(data)
         one, other = found.folds["no attention", 2][number]
         assert one != other and min(one.r2, other.r2) > 0.5
     means = [np.mean([s.r2 for s in f]) for f in found.folds["no attention", 2]]
@@ -423,6 +464,7 @@ def test_training_that_explodes():
         ({"recipe": Recipe(class_weights="balanced")}, "must be None. Rec"),
         ({"recipe": Recipe(augmentation={"name": "a"})}, "`augmentation` of"),
         ({"rule": "none"}, "`rule` must be one of"),
+        ({"baselines": {"mine": 3}}, "`baselines` must hold objects with"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -51,7 +51,7 @@ def test_a_recording(tmp_path, kind):
     )
     assert done.returncode == 0, done.stderr
     assert "900 bins, 8 units" in done.stdout
-    assert re.search(r"\n ridge +4 +", done.stdout)
+    assert re.search(r"\n Wiener filter +4 +", done.stdout)
     assert "differs by at most" in done.stdout
     output = tmp_path / "out"
     assert sorted(path.name for path in output.iterdir()) == [

@@ -53,7 +53,7 @@ def test_score_against_timesteps():
     mean = line(ax, "no attention (mean over seeds)")
     assert list(mean.get_xdata()) == [1, 2, 3, 4]
     assert mean.get_ydata() == pytest.approx([0, 0.45, 0.84, 0.85])
-    assert list(line(ax, "ridge").get_ydata()) == [0.3, 0.4]
+    assert list(line(ax, "Wiener filter").get_ydata()) == [0.3, 0.4]
     assert line(ax, "recommended: 3").get_xdata()[0] == 3
     assert line(ax, "proposed by attention: 4").get_xdata()[0] == 4
     assert line(ax, "full window - 0.02").get_ydata()[0] == pytest.approx(0.83)
