@@ -8,13 +8,12 @@ import numpy as np
 
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._training.recipe import Recipe
-from keras_seqattn.decoding.deployed import check_recording
+from keras_seqattn.decoding.decoder_parts import CORE
+from keras_seqattn.decoding.decoder_parts import READ_IN
+from keras_seqattn.decoding.decoder_parts import DecoderParts
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.score import stands_still
 from keras_seqattn.decoding.training import check_recipe
-from keras_seqattn.export.preprocessing import Preprocessing
-from keras_seqattn.export.preprocessing_tag import PreprocessingTag
-from keras_seqattn.export.preprocessing_tag import preprocessing_of
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.recording import Recording
@@ -33,7 +32,6 @@ VALIDATION = 0.2
 FINE_TUNING = 0.3
 # Penalty on the squared distance of the weights from where they began.
 PULL = 0.1
-STANDARDIZE, READ_IN, CORE = "standardize", "read_in", "core"
 
 
 def calibrate(
@@ -104,7 +102,7 @@ def calibrate(
     check_recipe(recipe)
     if minutes is not None:
         check_non_negative_number("minutes", minutes)
-    parts = _Parts(decoder, recording)
+    parts = DecoderParts(decoder, recording)
     if minutes == 0:
         parts.check_known()
         return parts.model(parts.standardizer, *parts.start)
@@ -153,111 +151,6 @@ def calibrate(
     return keras.Model(model.input, model.output, name=model.name)
 
 
-class _Parts:
-    """A decoder taken apart, and how it hears the units of a recording.
-
-    Attributes:
-        said: Its `Preprocessing`, for the units of the recording.
-        standardizer: Of the recording's units, by the decoder's own numbers.
-        start: Kernel and bias of the read-in.
-    """
-
-    def __init__(self, decoder: keras.Model, recording: Recording) -> None:
-        said = preprocessing_of(decoder)
-        names = [layer.name for layer in decoder.layers]
-        if (
-            said is None
-            or not said.in_model
-            or STANDARDIZE not in names
-            or len(decoder.output_shape) != 2
-        ):
-            raise ValueError(
-                "`decoder` must be of `DecodingData.deploy` or `calibrate`, "
-                "and decode one value an axis for each window. Received: "
-                f"{decoder.name} with the layers {names}"
-            )
-        axes = recording.movement.shape[1]
-        if decoder.output_shape[1] != axes:
-            raise ValueError(
-                "`recording` must have the axes that the decoder decodes. "
-                f"Received: {axes}, expected: {decoder.output_shape[1]}"
-            )
-        self._match(said, recording)
-        self.length = decoder.input_shape[1]
-        self.timesteps = self.length or said.timesteps or said.window
-        kernel, bias = np.eye(len(said.mean)), np.zeros(len(said.mean))
-        if READ_IN in names:
-            core = decoder.get_layer(CORE)
-            kernel, bias = decoder.get_layer(READ_IN).get_weights()
-        else:
-            standardized = decoder.get_layer(STANDARDIZE).output
-            core = keras.Model(standardized, decoder.output, name=CORE)
-        self.core = keras.models.clone_model(core)
-        self.core.set_weights(core.get_weights())
-        heard = np.where(self.is_known[:, None], kernel[self.place], 0.0)
-        self.start = heard, bias
-
-    def _match(self, said: Preprocessing, recording: Recording) -> None:
-        """Find each unit of the recording among the decoder's."""
-        units = recording.spikes.shape[1]
-        has_ids = said.unit_ids is not None and recording.unit_ids is not None
-        # Without ids the units must be as many, and are the same, in order.
-        of_all = {"mean": [0.0] * units, "scale": [1.0] * units}
-        check_recording(
-            dataclasses.replace(said, unit_ids=None, channels=None, **of_all)
-            if has_ids
-            else said,
-            recording,
-        )
-        place = np.arange(units)
-        if has_ids:
-            by_id = {unit: i for i, unit in enumerate(said.unit_ids or ())}
-            found = recording.unit_ids or ()
-            place = np.array([by_id.get(unit, -1) for unit in found])
-        self.place, self.is_known = place, place >= 0
-        self.standardizer = Standardizer(
-            np.where(self.is_known, np.asarray(said.mean)[place], 0.0),
-            np.where(self.is_known, np.asarray(said.scale)[place], 1.0),
-        )
-        self.said = dataclasses.replace(
-            said, unit_ids=recording.unit_ids, channels=None, **of_all
-        )
-
-    def check_known(self) -> None:
-        if not self.is_known.any():
-            raise ValueError(
-                "The recording has none of the units that the decoder knows, "
-                "by their `unit_ids`: without movement nothing can be said of "
-                "new ones. Give some `minutes` with `labels`."
-            )
-
-    def start_as_before(self, standardizer: Standardizer) -> list[np.ndarray]:
-        """Return the read-in that undoes how counts are standardized anew."""
-        kernel, bias = self.start
-        old = self.standardizer
-        scale = standardizer.scale / old.scale
-        shift = (standardizer.mean - old.mean) / old.scale
-        return [kernel * scale[:, None], bias + shift @ kernel]
-
-    def model(
-        self, standardizer: Standardizer, kernel: np.ndarray, bias: np.ndarray
-    ) -> keras.Model:
-        said = dataclasses.replace(
-            self.said, mean=standardizer.mean, scale=standardizer.scale
-        )
-        counts = keras.Input((self.length, len(kernel)), name="spike_counts")
-        x = PreprocessingTag(said, dtype="float32", name="preprocessing")(
-            counts
-        )
-        if said.transform == "sqrt":
-            x = keras.ops.sqrt(x)
-        x = standardizer.layer(STANDARDIZE)(x)
-        read_in = keras.layers.Dense(len(bias), dtype="float32", name=READ_IN)
-        movement = self.core(read_in(x))
-        read_in.set_weights([kernel, bias])
-        return keras.Model(counts, movement, name="calibrated_decoder")
-
-
 def _first_minutes(recording: Recording, minutes: float | None) -> int:
     """Return how many bins they are."""
     bins = len(recording.spikes)
@@ -279,7 +172,7 @@ def _first_minutes(recording: Recording, minutes: float | None) -> int:
 
 
 def _windows(
-    recording: Recording, bins: int, parts: _Parts
+    recording: Recording, bins: int, parts: DecoderParts
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cut windows of the minutes to fit to, and of those to choose by."""
     cut = round(bins * (1 - VALIDATION))
@@ -314,10 +207,10 @@ def _fit(
     seed: int,
 ) -> None:
     x, y = train
-    deviation = np.where(stands_still(y), 1.0, y.std(axis=0))
+    deviation = np.where(stands_still(y), 1.0, y.std(axis=0)).astype("float32")
 
     def loss(true: Any, decoded: Any) -> Any:
-        error = (true - decoded) / deviation.astype("float32")
+        error = keras.ops.divide(true - decoded, deviation)
         return keras.ops.mean(keras.ops.square(error), axis=-1)
 
     for variable in model.trainable_variables:
@@ -349,4 +242,6 @@ class _Pull(keras.regularizers.Regularizer):
         self.start = keras.ops.convert_to_numpy(variable)
 
     def __call__(self, x: Any) -> Any:
-        return PULL * keras.ops.sum(keras.ops.square(x - self.start))
+        return PULL * keras.ops.sum(
+            keras.ops.square(keras.ops.subtract(x, self.start))
+        )
