@@ -125,7 +125,10 @@ def test_without_labels_counts_are_standardized_anew(trained):
 def test_calibrated_beats_uncalibrated(model, capsys):
     second = days(turnover=0.25, gain_drift=0.3, tuning_drift=0.6)[1]
     before = model.get_weights()
-    calibrated = calibrate(model, second, MINUTES, verbose=1)
+    recipe = dataclasses.replace(
+        ks.decoding.CALIBRATION, epochs=8, learning_rate=3e-3
+    )
+    calibrated = calibrate(model, second, MINUTES, recipe=recipe, verbose=1)
     said = [
         float(line.split("R2 ")[1].split()[0])
         for line in capsys.readouterr().out.splitlines()
@@ -149,7 +152,7 @@ def test_labels_that_mean_nothing_do_no_harm(model):
     # All that could be learnt is wrong; the last fifth of them tells.
     movement[:1600] = np.random.default_rng(0).permutation(movement[:1600])
     wrong = dataclasses.replace(first, movement=movement)
-    recipe = dataclasses.replace(ks.decoding.CALIBRATION, epochs=3)
+    recipe = dataclasses.replace(ks.decoding.CALIBRATION, epochs=2)
     calibrated = calibrate(model, wrong, MINUTES, recipe=recipe)
     assert late_r2(calibrated, first) > late_r2(model, first) - 0.01
 

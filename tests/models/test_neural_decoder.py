@@ -163,6 +163,25 @@ def test_learns_with_dropout_on_three_seeds():
         assert model.evaluate(x, x[:, -1, :2], verbose=0) < 0.2  # variance: 1
 
 
+def test_unit_dropout_drops_whole_units():
+    model = build(unit_dropout=0.25)
+    layer = model.get_layer("unit_dropout")
+    ones = np.ones((200, TIMESTEPS, CHANNELS), "float32")
+    found = keras.ops.convert_to_numpy(layer(ones, training=True))
+    # A unit is there over the whole window, or in no bin of it.
+    np.testing.assert_array_equal(found, found[:, :1] + 0 * found)
+    kept = found[:, 0] > 0
+    np.testing.assert_allclose(found[:, 0][kept], 1 / 0.75, rtol=1e-6)
+    assert abs(kept.mean() - 0.75) < 4 * np.sqrt(0.75 * 0.25 / kept.size)
+    # Out of training it is not there.
+    plain = build()
+    plain.set_weights(model.get_weights()[: len(plain.get_weights())])
+    x = np.random.default_rng(0).normal(size=ones[:3].shape)
+    np.testing.assert_array_equal(
+        model.predict(x, verbose=0), plain.predict(x, verbose=0)
+    )
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -172,6 +191,7 @@ def test_learns_with_dropout_on_three_seeds():
         ({"cell": "LSTM"}, r"`cell` must be one of \('lstm', 'gru', 'rnn'\)"),
         ({"pooling": "mean"}, "`pooling` must be one of"),
         ({"dropout": 1}, "`dropout` must be a number"),
+        ({"unit_dropout": 1}, "`unit_dropout` must be a number"),
         ({"num_layers": 0}, "`num_layers` must be a positive integer"),
     ],
 )
