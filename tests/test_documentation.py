@@ -41,7 +41,11 @@ def docstrings():
 
 def pages():
     # What the other pages show needs several machines or devices.
-    for path in (ROOT / "README.md", ROOT / "docs/serving.md"):
+    for path in (
+        ROOT / "README.md",
+        ROOT / "docs/next_day.md",
+        ROOT / "docs/serving.md",
+    ):
         for number, code in enumerate(FENCE.findall(path.read_text())):
             # A proof tries negative counts, which have no root.
             nan = "step_model" in code and ".deploy(" in code

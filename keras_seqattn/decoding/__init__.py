@@ -6,6 +6,8 @@ from keras_seqattn.decoding.baselines import SimpleDecoder as SimpleDecoder
 from keras_seqattn.decoding.baselines import WienerCascade as WienerCascade
 from keras_seqattn.decoding.baselines import WienerFilter as WienerFilter
 from keras_seqattn.decoding.baselines import mean_baseline as mean_baseline
+from keras_seqattn.decoding.calibration import CALIBRATION as CALIBRATION
+from keras_seqattn.decoding.calibration import calibrate as calibrate
 from keras_seqattn.decoding.costs import Costs as Costs
 from keras_seqattn.decoding.costs import model_costs as model_costs
 from keras_seqattn.decoding.data import Coverage as Coverage

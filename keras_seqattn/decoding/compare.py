@@ -115,7 +115,7 @@ def decode_recording(
             `build_neural_decoder` with your settings. Default: its own, with
             rates of 0.3 for `dropout` and `recurrent_dropout`. A decoder
             without attention is built with `pooling="every"` and trained on
-            the newest two thirds of the bins of each window, then used with
+            the newest third of the bins of each window, then used with
             `"last"`. Where `build` raises a `ValueError` for `"every"`, or
             gives no value a bin, it is trained on the newest bin alone.
         baselines: Decoders of your own to stand beside, by name: objects with

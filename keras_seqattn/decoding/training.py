@@ -46,9 +46,9 @@ def every_step(
 ) -> tuple[np.ndarray, ...]:
     """Return the windows of a part, their movement and weights of every step.
 
-    Each step but those of the first third, which know too little of the past,
-    counts in training: that is worth more data. Elsewhere the newest alone
-    does, as in the score. The weights have the mean 1.
+    The newest third counts in training: that is worth more data, and earlier
+    steps know too little of the past. Elsewhere the newest alone does, as in
+    the score. The weights have the mean 1.
 
     Args:
         data: A `DecodingData`.
@@ -62,7 +62,7 @@ def every_step(
         array[:, ends] for array in data.movement_windows(part, timesteps)
     )
     weights = scored.astype("float32")
-    weights[:, : steps // 3 if part == "train" else -1] = 0
+    weights[:, : 2 * steps // 3 if part == "train" else -1] = 0
     return x, y, weights / weights.mean()
 
 

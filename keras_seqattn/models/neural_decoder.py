@@ -79,7 +79,8 @@ def build_neural_decoder(
             and the model cannot be run bin by bin. Default: `False`.
         head_units: Width of the ReLU layer. Default: 64.
         dropout: Rate in [0, 1) on the input of each recurrent layer, the
-            same channels in all bins of a window.
+            same channels in all bins of a window. In the first layer these
+            are whole units: one that is lost on another day costs less.
         recurrent_dropout: The same on the states that a recurrent layer
             passes on to its next bin. With a rate above 0, Keras runs no
             layer by cuDNN.

@@ -8,6 +8,13 @@ from keras_seqattn.tasks.memory_batch import ReferenceLevel as ReferenceLevel
 from keras_seqattn.tasks.memory_batch import (
     accuracy_by_delay as accuracy_by_delay,
 )
+from keras_seqattn.tasks.simulated_reaching import SimulatedDay as SimulatedDay
+from keras_seqattn.tasks.simulated_reaching import (
+    SimulatedNeurons as SimulatedNeurons,
+)
+from keras_seqattn.tasks.simulated_reaching import (
+    simulated_days as simulated_days,
+)
 from keras_seqattn.tasks.simulated_reaching import (
     simulated_reaching as simulated_reaching,
 )
