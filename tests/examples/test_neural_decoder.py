@@ -67,7 +67,7 @@ def test_a_recording(tmp_path, kind):
     numbers = json.loads((output / "report.json").read_text())
     assert len(numbers["validation_r2"]["4"]) == 2
     settings = numbers["settings"]
-    expected = ("adam", 256) if kind == "published session" else ("nadam", 64)
+    expected = ("adam", 64) if kind == "published session" else ("nadam", 64)
     assert (settings["optimizer"], settings["batch_size"]) == expected
     assert settings["epochs"] == 2
     best = numbers["recommended_timesteps"]
