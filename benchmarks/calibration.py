@@ -102,7 +102,11 @@ class Pair:
         parts = np.full(len(self.first.spikes), TRAIN)
         parts[round(0.9 * len(parts)) :] = VALIDATION
         parts = np.concatenate([parts, self.parts(minutes)])
-        return DecodingData(joined, self.timesteps, transform=None, parts=parts)
+        data = DecodingData(joined, self.timesteps, transform=None, parts=parts)
+        # Standardized once more, units of one session alone would be louder
+        # there, by the share that the session has of all bins.
+        data._spikes = joined.spikes
+        return data
 
 
 def simulated(drift: dict[str, float], seed: int, minutes: float) -> Pair:
@@ -184,7 +188,7 @@ def rows(
     wrong = dataclasses.replace(second, unit_ids=pair.first.unit_ids)
     yield "uncalibrated, units by position", 0, r2(decoder, wrong)
     yield (
-        "uncalibrated, without unit dropout",
+        "uncalibrated, without dropout",
         0,
         r2(calibrate(plain, second, 0), second),
     )
