@@ -137,7 +137,7 @@ def ids(values: Any, name: str = "subject") -> np.ndarray:
     ```
     """
     found: list[int | str] = [
-        _id(value, name) for value in _values(values, name)
+        one_id(value, name) for value in _values(values, name)
     ]
     if all(isinstance(value, int) for value in found):
         lowest, highest = min(found, default=0), max(found, default=0)
@@ -224,7 +224,7 @@ def _whole(value: Any, name: str) -> int:
     if isinstance(value, numbers.Integral):
         return int(value)
     number = float(value)
-    if not number.is_integer() or abs(number) > EXACT:
+    if not number.is_integer() or abs(number) >= EXACT:
         raise ValueError(
             f"`{name}` must hold integers or text: a float must be whole, and "
             f"small enough to be exact. Received: {value!r}"
@@ -232,7 +232,8 @@ def _whole(value: Any, name: str) -> int:
     return int(number)
 
 
-def _id(value: Any, name: str) -> int | str:
+def one_id(value: Any, name: str) -> int | str:
+    """Return an id as it is, or raise: the rule of `ids`."""
     if isinstance(value, bool | np.bool_):
         raise ValueError(
             f"`{name}` must hold integers or text. Received: {value!r}"

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn.windows.labels import one_id
+
 
 def spike_trains(
     spike_times: Any, unit_ids: Sequence[Any] | None = None
@@ -50,7 +52,7 @@ def check_unit_ids(unit_ids: Sequence[Any]) -> tuple[Any, ...]:
 
     An id never goes through a float: 2**53 and 2**53 + 1 are two units.
     """
-    ids = tuple(map(_id, unit_ids))
+    ids = tuple(one_id(value, "unit_ids") for value in unit_ids)
     if len(set(map(str, ids))) != len(ids):
         twice = sorted(
             {str(i) for i in ids if list(map(str, ids)).count(str(i)) > 1}
@@ -59,20 +61,6 @@ def check_unit_ids(unit_ids: Sequence[Any]) -> tuple[Any, ...]:
             f"`unit_ids` must name each unit once. Received twice: {twice[:20]}"
         )
     return ids
-
-
-def _id(value: Any) -> int | str:
-    if isinstance(value, bytes):
-        value = value.decode()
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return int(value)
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return int(value)
-    raise ValueError(
-        f"The id of a unit must be an integer or text. Received: {value!r}"
-    )
 
 
 def _is_table(value: Any) -> bool:
@@ -118,14 +106,14 @@ def _from_table(unit: np.ndarray, time: np.ndarray) -> dict[Any, np.ndarray]:
             f"Received: shapes {unit.shape} and {time.shape}"
         )
     if unit.dtype.kind == "O":
-        unit = np.array([_id(value) for value in unit], dtype=object)
+        unit = np.array([one_id(value, "unit") for value in unit], dtype=object)
         # Numbers as numbers, then text.
         ids = sorted(set(unit), key=lambda i: (isinstance(i, str), i))
         place = {value: number for number, value in enumerate(ids)}
         code = np.array([place[value] for value in unit], dtype=np.int64)
     else:
         values, code = np.unique(unit, return_inverse=True)
-        ids = [_id(value.item()) for value in values]
+        ids = [one_id(value.item(), "unit") for value in values]
     order = np.argsort(code, kind="stable")
     bounds = np.searchsorted(code[order], np.arange(1, len(ids)))
     parts = np.split(time[order], bounds)

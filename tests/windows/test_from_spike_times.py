@@ -261,6 +261,8 @@ def test_ids_never_go_through_a_float():
     large = {2**53: [0.6, 1.0], 2**53 + 1: [2.0, 2.4]}
     short = {"times": TIMES[50:250], "movement": POSITION[50:250]}
     assert bin_it(large, **short).unit_ids == (2**53, 2**53 + 1)
+    with pytest.raises(ValueError, match="small enough to be exact"):
+        bin_it({2.0**53: [0.6, 1.0]}, **short)
     table = {"unit": np.array([2**53 + 1, 2**53]), "time": np.array([0.6, 2.4])}
     assert bin_it(table, **short).unit_ids == (2**53, 2**53 + 1)
 
@@ -278,7 +280,7 @@ BACK = np.concatenate([TIMES[:50], TIMES[49:-1]])
         ({"units": NAN_SPIKES}, "unit 0 must be finite.*1 of 3, the first at"),
         ({"units": [["a"]]}, "unit 0 must be numbers, in seconds"),
         ({"units": [[100.0]]}, "No spike lies in a bin.*seconds of one clock"),
-        ({"units": {1.5: [1.0]}}, "integer or text. Received: 1.5"),
+        ({"units": {1.5: [1.0]}}, "a float must be whole, .*Received: 1.5"),
         ({"units": {1: [1.0], "1": [2.0]}}, "name each unit once"),
         ({"units": [[1.0]], "unit_ids": [1, 2]}, "2 ids for 1 units"),
         ({"units": {1: [1.0]}, "unit_ids": [2]}, "must name units of"),
