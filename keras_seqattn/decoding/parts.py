@@ -14,7 +14,13 @@ def chronological_parts(
     num_bins: int, fractions: Sequence[float]
 ) -> np.ndarray:
     """Return for each bin its place in `PARTS`, one part after the other."""
-    fractions = tuple(float(fraction) for fraction in fractions)
+    try:
+        fractions = tuple(float(fraction) for fraction in fractions)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`fractions` must hold three numbers. Received: fractions="
+            f"{fractions!r}"
+        ) from error
     if len(fractions) != 3:
         raise ValueError(
             "`fractions` must hold three shares, of training, validation "

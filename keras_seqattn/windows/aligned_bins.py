@@ -63,6 +63,7 @@ def aligned_bins(
         scored &= trial >= 0
     kept = np.ones(len(stops), bool) if runs_on else scored
     _check_bins(trains, behavior, stops[kept & scored], counts, bin_width)
+    _warn_of_loss(trains, behavior, counts, scored, bin_width, trials, trial)
     if not runs_on:
         run = _renumber(run, kept)
     labels = None
@@ -188,6 +189,48 @@ def _check_bins(
         )
 
 
+def _warn_of_loss(
+    trains: list[np.ndarray],
+    behavior: Behavior,
+    counts: np.ndarray,
+    scored: np.ndarray,
+    bin_width: float,
+    trials: np.ndarray | None,
+    trial: np.ndarray | None,
+) -> None:
+    """Warn where little of what was given comes into bins."""
+    told = []
+    spikes = sum(map(len, trains))
+    if counts.sum() < 0.05 * spikes:
+        told.append(
+            f"Of {spikes} spikes {counts.sum()} are in bins. Are spike times "
+            "and `times` in the same unit, seconds?"
+        )
+    if behavior.step > 10 * bin_width:
+        told.append(
+            f"A sample of the movement comes every {behavior.step:.4g} s, a "
+            f"bin every {bin_width:g} s. Are all times in seconds?"
+        )
+    known = len(behavior.times) * behavior.step
+    share = scored.sum() * bin_width / known
+    if trials is None and share < 0.7:
+        told.append(
+            f"{share:.0%} of the movement is in bins: it has "
+            f"{len(behavior.runs)} runs without a gap, and what is left of "
+            "each after its last whole bin is lost. A larger `max_gap` makes "
+            "fewer runs."
+        )
+    if trials is not None and trial is not None:
+        empty = len(trials) - len(np.unique(trial[scored]))
+        if empty:
+            told.append(
+                f"{empty} of {len(trials)} trials hold no bin whose movement "
+                "is known."
+            )
+    for text in told:
+        warnings.warn(text, stacklevel=4)
+
+
 def _renumber(run: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Return a number that changes at each seam, also at bins left out."""
     seam = (run[1:] != run[:-1]) | (kept[1:] != kept[:-1])
@@ -208,6 +251,11 @@ def _labels(
             f"{len(labels)} labels for {count}"
         )
     if labels.dtype.kind not in "biu":
-        labels = np.array([str(label).strip() for label in labels])
+        labels = np.array(
+            [
+                "" if label is None or label != label else str(label).strip()
+                for label in labels.tolist()
+            ]
+        )
     nothing = np.array([-1 if labels.dtype.kind in "biu" else ""])
     return np.concatenate([labels, nothing])[trial]

@@ -18,8 +18,8 @@ class Behavior:
         movement: Array of shape `(samples, axes)` or `(samples,)`. A sample
             with a NaN is missing.
         max_gap: Seconds; two samples further apart are of two runs. Default:
-            one and a half of the median step, so that one lost sample ends
-            a run.
+            one and a half of the step that 95 % do not exceed, so that at an
+            even rate one lost sample ends a run.
 
     Attributes:
         runs: Array of shape `(runs, 2)`, times of their first and last sample.
@@ -45,7 +45,9 @@ class Behavior:
         self.times, self.movement = times[known], movement[known]
         steps = np.diff(self.times)
         self.step = float(np.median(np.diff(times)))
-        limit = 1.5 * self.step if max_gap is None else max_gap
+        limit = max_gap
+        if limit is None:
+            limit = 1.5 * float(np.percentile(steps, 95))
         # The end of a last bin is a sum of many widths.
         self._slack = 1e-6 * self.step + rounding(self.times, 0)
         self._first = np.concatenate([[0], np.flatnonzero(steps > limit) + 1])
@@ -155,6 +157,13 @@ class Behavior:
 def _check_samples(
     times: np.ndarray, movement: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
+    if np.ma.is_masked(times):
+        raise ValueError(
+            "`times` must not be masked. Received: "
+            f"{np.ma.getmaskarray(times).sum()} masked. Leave them out."
+        )
+    if np.ma.is_masked(movement):  # Missing, whatever lies beneath.
+        movement = np.ma.filled(np.ma.asarray(movement, float), np.nan)
     times, movement = np.asarray(times), np.asarray(movement)
     if movement.ndim == 1:
         movement = movement[:, None]

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+# A month of milliseconds would be more.
+MOST_BINS = 10**8
+
 
 def bins_of_runs(
     runs: np.ndarray, bin_width: float
@@ -18,11 +21,20 @@ def bins_of_runs(
     Returns:
         Start and stop of each bin in seconds, and the number of its run, each
         `(bins,)`. A bin stops at the very number that the next one starts at.
+
+    Raises:
+        ValueError: More bins than any recording has.
     """
     starts, stops, run = [np.empty(0)], [np.empty(0)], [np.empty(0, int)]
     for number, (start, stop) in enumerate(np.asarray(runs, np.float64)):
         slack = rounding(np.array([start, stop]), bin_width) / bin_width
         count = max(int(np.floor((stop - start) / bin_width + slack)), 0)
+        if count > MOST_BINS:
+            raise ValueError(
+                f"A stretch of {stop - start:.6g} s holds {count} bins of "
+                f"{bin_width:g} s, more than {MOST_BINS}. Are all times in "
+                f"seconds? Received: from {start:.6g} to {stop:.6g} s"
+            )
         edges = start + bin_width * np.arange(count + 1)
         starts.append(edges[:-1])
         stops.append(edges[1:])

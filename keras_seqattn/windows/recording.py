@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -185,7 +186,8 @@ class Recording:
             look_ahead: Whether a derivative may use samples later than its
                 instant: smoother, and not what can be known live.
             max_gap: Seconds between two samples above which the behaviour has
-                a gap. Default: one and a half of the median step.
+                a gap. Default: one and a half of the step that 95 % of the
+                samples do not exceed.
             unit_ids: The units wanted, in this order. Default: all.
             name: What the movement is, with its unit, for titles.
 
@@ -252,13 +254,18 @@ def _plain(value: Any) -> Any:
 
 
 def _check_lag(lag: Any) -> float:
-    lag = float(_plain(lag))
-    if not math.isfinite(lag) or abs(lag) > 60:
+    lag = _plain(lag)
+    if (
+        isinstance(lag, bool)
+        or not isinstance(lag, numbers.Real)
+        or not math.isfinite(lag)
+        or abs(float(lag)) > 60
+    ):
         raise ValueError(
             "`lag` must be a finite number of seconds, at most 60 either way. "
-            f"Received: lag={lag}"
+            f"Received: lag={lag!r}"
         )
-    return lag
+    return float(lag)
 
 
 def _matrix(name: str, value: object, axes: str) -> np.ndarray:

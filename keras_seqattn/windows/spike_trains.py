@@ -122,7 +122,13 @@ def _from_table(unit: np.ndarray, time: np.ndarray) -> dict[Any, np.ndarray]:
 
 
 def _check_train(unit: Any, train: Any) -> np.ndarray:
-    times = np.asarray(getattr(train, "t", train))
+    train = getattr(train, "t", train)
+    if np.ma.is_masked(train):
+        raise ValueError(
+            f"The spike times of unit {unit!r} must not be masked. Received: "
+            f"{np.ma.getmaskarray(train).sum()} masked. Leave them out."
+        )
+    times = np.asarray(train)
     if times.size == 0:
         return np.empty(0)
     if times.dtype.kind not in "uif":

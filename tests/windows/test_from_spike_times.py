@@ -1,3 +1,4 @@
+import re
 import warnings
 
 import numpy as np
@@ -290,6 +291,13 @@ BACK = np.concatenate([TIMES[:50], TIMES[49:-1]])
         ({"quantity": "speed"}, "`quantity` must be one of"),
         ({"alignment": "middle"}, "`alignment` must be one of"),
         ({"lag": np.nan}, "`lag` must be a finite number of seconds"),
+        ({"lag": None}, "`lag` must be a finite number of seconds"),
+        ({"units": [np.ma.masked_less([1.0, 9.0], 5)]}, "unit 0 must not be m"),
+        ({"times": np.ma.masked_less(TIMES, 5)}, "`times` must not be masked"),
+        (
+            {"observed": [[0, 1e9]], "bin_width": 0.001},
+            "Are all times in seconds",
+        ),
         ({"lag": 200}, "at most 60 either way"),
         ({"lag": 50.0}, "No bin of 0.05 s holds movement that can be scored"),
         ({"times": TIMES[:-1]}, "one row a sample"),
@@ -317,6 +325,57 @@ def test_bad_sessions(arguments, message):
 def test_behavior_that_outlasts_the_spikes_is_told():
     with pytest.warns(UserWarning, match="50% of the bins are before the fir"):
         bin_it([np.arange(0, 10, 0.01)])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            {"units": [np.arange(0, 20_000, 7.0), [3.0, 19.9]]},
+            "Of 2860 spikes 5 are in bins. Are spike times and `times` in the",
+        ),
+        (
+            {
+                "units": [ms for ms in spikes_in_ms() if len(ms)],
+                "times": 1000 * TIMES,
+                "bin_width": 0.5,
+            },
+            "comes every 10 s, a bin every 0.5 s. Are all times in seconds",
+        ),
+        (
+            {"trials": [[1, 2], [3, 4], [30, 31]]},
+            "1 of 3 trials hold no bin whose movement is known",
+        ),
+        (
+            {
+                "max_gap": 0.015,
+                "movement": np.where(np.arange(2001) % 9, TIMES, np.nan),
+            },
+            r"6.% of the movement is in bins: it has 223 runs.* A larger `max",
+        ),
+    ],
+)
+def test_what_is_lost_is_told(arguments, message):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        bin_it(**arguments)
+    assert any(re.search(message, str(warning.message)) for warning in told)
+
+
+def test_uneven_samples_and_masked_ones():
+    """Jitter is no gap; what a mask hides is missing."""
+    rng = np.random.default_rng(0)
+    times = TIMES + rng.uniform(0, 0.009, len(TIMES))
+    found = bin_it(times=times, movement=np.sin(times))
+    assert len(np.unique(found.segment)) == 1 and len(found.spikes) >= 399
+    exact = np.sin(found.times)
+    np.testing.assert_allclose(found.movement[:, 0], exact, atol=1e-4)
+    hidden = np.ma.array(POSITION, mask=TIMES[:, None] * [1, 1] > 15)
+    hidden[500:520] = np.ma.masked
+    missing = np.where(np.ma.getmaskarray(hidden), np.nan, POSITION)
+    one, other = bin_it(movement=hidden), bin_it(movement=missing)
+    np.testing.assert_array_equal(one.movement, other.movement)
+    assert len(one.spikes) < 300
 
 
 def test_a_long_session_takes_memory_by_its_length():
