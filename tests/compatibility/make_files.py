@@ -125,6 +125,12 @@ MODELS = {
         LayerwiseSGD(0.1, ratio=2.0, momentum=0.9),
         HalfSumOfSquares(),
     ),
+    # The movement of as many units as features, from windows of any numbers.
+    "decoder_deployed": lambda: ks.decoding.DecodingData(
+        ks.tasks.simulated_reaching(bins=200, units=FEATURES),
+        TIME,
+        transform=None,
+    ).deploy(decoder(cell="rnn", pooling="last")),
     "shrinking_weights": lambda: dense(
         keras.layers.Dense(2, kernel_constraint=Shrink(1e-3))
     ),

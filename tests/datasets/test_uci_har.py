@@ -96,7 +96,7 @@ def test_bad_files(root):
     with pytest.raises(ValueError, match=r"`y` must be in 0 .. 5"):
         read_windows(root)
     (root / "train/y_train.txt").write_text("1\n" * 35)
-    with pytest.raises(ValueError, match="one integer a window, 36"):
+    with pytest.raises(ValueError, match="one entry a window, 36"):
         read_windows(root)
     with pytest.raises(ValueError, match="`split` must be one of"):
         read_windows(root, "validation")

@@ -267,7 +267,7 @@ def test_nothing_to_push():
         ({"unit_ids": "ab"}, "one id a unit, text or an integer"),
         ({"unit_ids": 3}, "one id a unit, text or an integer"),
         ({"unit_ids": [1, 2, 1]}, "must name each unit once"),
-        ({"unit_ids": [1.5]}, r"must be an integer or text. Received: 1\.5"),
+        ({"unit_ids": [1.5]}, r"a float must be whole, .* Received: 1\.5"),
         ({"bin_width": 50}, "milliseconds"),
         ({"bin_width": 0}, "`bin_width` must be a finite number above 0"),
         ({"start": np.nan}, "`start` must be a finite number"),

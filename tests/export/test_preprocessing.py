@@ -84,7 +84,7 @@ def test_arrays_will_do_and_can_be_compared():
         ({"unit_ids": "ab"}, "`unit_ids` must be a list"),
         ({"unit_ids": [1]}, "must name all 2 channels.*1 names"),
         ({"unit_ids": [1, 1]}, "must name each unit once"),
-        ({"unit_ids": [1, None]}, "must be an integer or text"),
+        ({"unit_ids": [1, None]}, "an id everywhere, an integer or text"),
         ({"classes": []}, "`classes` must be a list"),
         ({"classes": ["a", "a"]}, "`classes` must be texts .* none of them"),
         ({"classes": ["a", " "]}, "`classes` must be texts"),

@@ -94,7 +94,7 @@ def test_data_that_cannot_be_read_end_the_search(tmp_path):
     """And leave the directory free, or the search as it was."""
     for data, message in (
         (str(tmp_path / "none.npz"), "There is no recording at"),
-        (__file__, "A recording must be an `.npz` file"),
+        (__file__, "A recording must be an `.nwb` file"),
     ):
         arguments = ["--directory", str(tmp_path / "search"), "--data", data]
         with pytest.raises(SystemExit, match=message):

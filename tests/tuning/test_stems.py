@@ -32,7 +32,7 @@ SPACES = [(stem, space) for stem in STEMS for space in stem_class(stem).spaces]
 def data(tmp_path_factory):
     """A small file or task for each stem."""
     folder = tmp_path_factory.mktemp("data")
-    recording = simulated_reaching(bins=600, units=6, kernel_length=2)
+    recording = simulated_reaching(bins=1500, units=6, kernel_length=2)
     np.savez(
         folder / "reaching.npz",
         spikes=recording.spikes,
