@@ -100,7 +100,8 @@ def decode_recording(
         threshold: Share of the attention for the proposal, in (0, 1].
         tolerance: How much validation R2 a shorter window may lose.
         seeds: Integers, one decoder each. Three or more for any claim.
-        fractions: Shares of training, validation and test, in time order.
+        fractions: Shares of training, validation and test in the scored bins,
+            in time order.
         transform: `"sqrt"` for counts, `None` for anything else.
         selection_part: Which windows' attention makes the proposal:
             `"train"` (default), `"validation"`, or `"test"`, as the original

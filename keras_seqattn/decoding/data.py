@@ -62,8 +62,8 @@ class DecodingData:
     Args:
         recording: A `Recording`.
         timesteps: Positive integer, the longest window in bins.
-        fractions: Shares of the recording for training, validation and test,
-            in time order.
+        fractions: Shares of the recording's scored bins for training,
+            validation and test, in time order.
         transform: `"sqrt"` or `None`.
         parts: For each bin its place in `PARTS`, as from `fold_parts`, in
             place of `fractions`.
@@ -88,7 +88,7 @@ class DecodingData:
         check_choice("transform", transform, ("sqrt", None))
         spikes = recording.spikes
         if parts is None:
-            parts = chronological_parts(len(spikes), fractions)
+            parts = chronological_parts(np.asarray(recording.scored), fractions)
         if transform == "sqrt":
             if spikes.min() < 0:
                 raise ValueError(

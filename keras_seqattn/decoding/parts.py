@@ -11,9 +11,13 @@ PARTS = ("train", "validation", "test")
 
 
 def chronological_parts(
-    num_bins: int, fractions: Sequence[float]
+    scored: np.ndarray, fractions: Sequence[float]
 ) -> np.ndarray:
-    """Return for each bin its place in `PARTS`, one part after the other."""
+    """Return for each bin its place in `PARTS`, one part after the other.
+
+    The shares are of the bins that are scored: a long pause without movement
+    is no part of any.
+    """
     try:
         fractions = tuple(float(fraction) for fraction in fractions)
     except (TypeError, ValueError) as error:
@@ -31,8 +35,10 @@ def chronological_parts(
             "`fractions` must be above 0 and have the sum 1. "
             f"Received: fractions={fractions}"
         )
-    cuts = np.round(np.cumsum(fractions)[:2] * num_bins).astype(int)
-    return np.searchsorted(cuts, np.arange(num_bins), side="right")
+    bins = np.flatnonzero(scored)
+    cuts = np.round(np.cumsum(fractions)[:2] * len(bins)).astype(int)
+    cuts = bins[np.minimum(cuts, len(bins) - 1)]
+    return np.searchsorted(cuts, np.arange(len(scored)), side="right")
 
 
 def fold_parts(recording: Recording, folds: int) -> list[np.ndarray]:

@@ -45,6 +45,8 @@ def aligned_bins(
             check_positive_number(title, value)
     ids, trains = spike_trains(spike_times, unit_ids)
     behavior = Behavior(times, movement, max_gap)
+    if isinstance(condition, str):
+        condition = _column_of(trials, condition)
     trials = check_intervals("trials", trials)
     runs_on = trials is not None or observed is not None
     runs = _runs(
@@ -237,6 +239,18 @@ def _renumber(run: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(seam)])
 
 
+def _column_of(trials: Any, name: str) -> Any:
+    """Return the labels that a table of trials has in a column."""
+    try:
+        return np.asarray(trials[name])
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(
+            "`condition` must hold one label for each of `trials`, or name a "
+            f"column of them. Received: condition={name!r} for trials of "
+            f"type {type(trials).__name__}"
+        ) from error
+
+
 def _labels(
     condition: Sequence[Any],
     trials: np.ndarray | None,
@@ -248,7 +262,7 @@ def _labels(
         count = "no trials" if trials is None else f"{len(trials)} trials"
         raise ValueError(
             "`condition` must hold one label for each of `trials`. Received: "
-            f"{len(labels)} labels for {count}"
+            f"labels of shape {labels.shape} for {count}"
         )
     if labels.dtype.kind not in "biu":
         labels = np.array(

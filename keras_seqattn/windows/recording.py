@@ -176,7 +176,8 @@ class Recording:
             trials: Optional array `(trials, 2)` of start and stop in seconds,
                 or a table with the columns `start` and `stop` (or `end`). Only
                 bins whose movement lies in a trial are scored.
-            condition: Optional labels, one a trial.
+            condition: Optional labels, one a trial, or the name of their
+                column in a table of `trials`.
             observed: Optional starts and stops, as `trials`: when spikes were
                 recorded. No window goes from one to the next.
             alignment: The instant of a bin that its movement is taken at:

@@ -51,6 +51,14 @@ def test_windows_end_in_scored_bins_and_begin_where_they_may():
     np.testing.assert_allclose(spikes, WHOLE.spikes[:20], atol=1e-4)
 
 
+def test_parts_are_shares_of_what_is_scored():
+    """Not of the hours before that have no movement."""
+    scored = np.arange(2000) >= 1000
+    data = DecodingData(dataclasses.replace(WHOLE, scored=scored), 5)
+    counts = {name: part.bins for name, part in data.coverage.items()}
+    assert counts == {"train": 700, "validation": 100, "test": 200}
+
+
 def test_movement_between_trials_is_not_seen():
     """Neither its scale, nor its NaN."""
     movement = WHOLE.movement.copy()

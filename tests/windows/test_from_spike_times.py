@@ -176,6 +176,15 @@ def test_bins_between_trials_give_context_and_are_not_scored():
     np.testing.assert_array_equal(found.spikes, every.spikes[whole])
 
 
+def test_conditions_by_the_name_of_their_column():
+    table = pd.DataFrame(
+        {"start": [1.0, 4.0], "stop": [2.0, 6.0], "side": ["left", None]}
+    )
+    found = bin_it(trials=table, condition="side")
+    expected = np.where(found.trial == 0, "left", "")
+    np.testing.assert_array_equal(found.condition, expected)
+
+
 def test_spikes_that_were_cut_to_trials_give_no_context():
     trials = np.array([[2.0, 4.0], [6.0, 8.0]])
     units = [
@@ -311,6 +320,10 @@ BACK = np.concatenate([TIMES[:50], TIMES[49:-1]])
         ({"trials": [1, 2]}, r"shape \(n, 2\)"),
         ({"trials": [[30, 40]]}, "No bin of 0.05 s holds movement"),
         ({"condition": ["a"]}, "one label for each of `trials`"),
+        (
+            {"condition": "side", "trials": [[1, 2]]},
+            "or name a column of them. Received: condition='side' for trials",
+        ),
         (
             {"quantity": "velocity", "alignment": "mean"},
             "means nothing to a derivative",
