@@ -18,8 +18,8 @@ class Behavior:
         movement: Array of shape `(samples, axes)` or `(samples,)`. A sample
             with a NaN is missing.
         max_gap: Seconds; two samples further apart are of two runs. Default:
-            one and a half of the step that 95 % do not exceed, so that at an
-            even rate one lost sample ends a run.
+            one and a half of the step that 95 % do not exceed, at most three
+            of the median step. At an even rate one lost sample ends a run.
 
     Attributes:
         runs: Array of shape `(runs, 2)`, times of their first and last sample.
@@ -47,7 +47,9 @@ class Behavior:
         self.step = float(np.median(np.diff(times)))
         limit = max_gap
         if limit is None:
-            limit = 1.5 * float(np.percentile(steps, 95))
+            # Jitter is no gap; many gaps are no jitter.
+            usual = float(np.percentile(np.diff(times), 95))
+            limit = 1.5 * min(usual, 2 * self.step)
         # The end of a last bin is a sum of many widths.
         self._slack = 1e-6 * self.step + rounding(self.times, 0)
         self._first = np.concatenate([[0], np.flatnonzero(steps > limit) + 1])

@@ -176,6 +176,21 @@ def test_bins_between_trials_give_context_and_are_not_scored():
     np.testing.assert_array_equal(found.spikes, every.spikes[whole])
 
 
+def test_many_gaps_are_not_bridged():
+    """Trials of 15 samples, cut out; and holes of 30 samples in every 42."""
+    trial = np.repeat(np.arange(40), 15)
+    times = 0.5 * trial + 0.02 * np.tile(np.arange(15), 40)
+    found = bin_it(times=times, movement=trial.astype(float))
+    assert len(np.unique(found.segment)) == 40
+    assert (found.movement == np.rint(found.movement)).all()
+    holes = np.where(np.arange(2001) % 42 < 12, np.sin(TIMES), np.nan)
+    found = bin_it(movement=holes)
+    assert len(np.unique(found.segment)) == 48
+    np.testing.assert_allclose(
+        found.movement[:, 0], np.sin(found.times), atol=1e-4
+    )
+
+
 def test_conditions_by_the_name_of_their_column():
     table = pd.DataFrame(
         {"start": [1.0, 4.0], "stop": [2.0, 6.0], "side": ["left", None]}
