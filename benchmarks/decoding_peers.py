@@ -46,7 +46,6 @@ from keras_seqattn.decoding.baselines import fit_baselines
 from keras_seqattn.decoding.costs import COST_TITLES
 from keras_seqattn.decoding.costs import cost_cells
 from keras_seqattn.decoding.count_bins import CountScale
-from keras_seqattn.decoding.count_bins import bins_of
 from keras_seqattn.decoding.count_bins import runs_of
 from keras_seqattn.decoding.count_bins import window_batches
 from keras_seqattn.decoding.kalman import LinearModel
@@ -88,7 +87,7 @@ def kalman_states(data, position):
             change[run] = np.concatenate([steps, steps[-1:]])
     position = integral if position is None else position
     states = np.concatenate([position, velocity, change], axis=1)
-    train = states[bins_of(data, "train")]
+    train = states[data.bins("train")]
     center, spread = train.mean(axis=0), train.std(axis=0)
     return (states - center) / spread, center, spread
 
@@ -100,7 +99,7 @@ def peer_arrays(data, states):
         batches = list(window_batches(data, part, scale, data.timesteps))
         arrays[f"x_{part}"] = np.concatenate([x for x, _ in batches])
         arrays[f"y_{part}"] = np.concatenate([y for _, y in batches])
-        arrays[f"bins_{part}"] = bins_of(data, part)
+        arrays[f"bins_{part}"] = data.bins(part)
     return arrays | {"lags": np.array(LAGS)}
 
 
@@ -145,11 +144,11 @@ def over_seams(data, position):
     """Return lag and test R2 of a Kalman filter that knows no seams."""
     states, center, spread = kalman_states(data, position)
     scaled = CountScale.of(data, None)(data.recording.spikes)
-    bins = bins_of(data, "train")
+    bins = data.bins("train")
 
     def score(kalman, part):
         kalman.reset()
-        bins = bins_of(data, part)
+        bins = data.bins(part)
         decoded = [kalman.push(x) for x in data.recording.spikes[bins]]
         ends = data.ends[part]
         found = np.stack(decoded)[np.searchsorted(bins, ends)]

@@ -26,7 +26,7 @@ class CountScale:
         """Take the scale of the training bins, transformed or not."""
         if transform == data.transform:
             return cls(transform, data.spike_standardizer)
-        spikes = data.recording.spikes[bins_of(data, "train")]
+        spikes = data.recording.spikes[data.bins("train")]
         if transform == "sqrt":
             spikes = np.sqrt(spikes)
         return cls(transform, Standardizer.fit(spikes))
@@ -69,15 +69,6 @@ class CountScale:
                 f"{counts.min()}"
             )
         return self(counts)
-
-
-def bins_of(data: DecodingData, part: str) -> np.ndarray:
-    """Return every bin that a window of a part holds, each once, in order."""
-    ends = data.ends[part]
-    change = np.zeros(len(data.recording.spikes) + 1, dtype=np.int64)
-    np.add.at(change, ends - data.timesteps + 1, 1)
-    np.add.at(change, ends + 1, -1)
-    return np.flatnonzero(np.cumsum(change[:-1]) > 0)
 
 
 def runs_of(data: DecodingData, bins: np.ndarray) -> list[np.ndarray]:

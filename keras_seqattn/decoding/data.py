@@ -103,12 +103,7 @@ class DecodingData:
         self.ends = window_ends_of_parts(recording, timesteps, parts)
         self.coverage = _coverage(recording, self.ends, parts)
         _check_movement(recording, self.ends)
-        # Every bin that a training window holds, each once.
-        change = np.zeros(len(spikes) + 1, dtype=np.int64)
-        np.add.at(change, self.ends["train"] - timesteps + 1, 1)
-        np.add.at(change, self.ends["train"] + 1, -1)
-        in_training = np.cumsum(change[:-1]) > 0
-        self.spike_standardizer = Standardizer.fit(spikes[in_training])
+        self.spike_standardizer = Standardizer.fit(spikes[self.bins("train")])
         self.movement_standardizer = Standardizer.fit(
             recording.movement[self.ends["train"]]
         )
@@ -125,6 +120,14 @@ class DecodingData:
             transform=self.transform,
             parts=parts,
         )
+
+    def bins(self, part: str) -> np.ndarray:
+        """Return every bin that a window of a part holds, once, in order."""
+        ends = self.ends[part]
+        change = np.zeros(len(self.recording.spikes) + 1, dtype=np.int64)
+        np.add.at(change, ends - self.timesteps + 1, 1)
+        np.add.at(change, ends + 1, -1)
+        return np.flatnonzero(np.cumsum(change[:-1]) > 0)
 
     def windows(
         self, part: str, timesteps: int | None = None

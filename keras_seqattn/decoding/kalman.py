@@ -12,7 +12,6 @@ from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn.decoding.costs import Costs
 from keras_seqattn.decoding.count_bins import CountScale
-from keras_seqattn.decoding.count_bins import bins_of
 from keras_seqattn.decoding.count_bins import runs_of
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.decoding.simple_decoder import SimpleDecoder
@@ -102,7 +101,7 @@ class KalmanFilter(SimpleDecoder):
 
     def fit(self, data: DecodingData, timesteps: int | None = None) -> Self:
         self._check_position(data)
-        runs = runs_of(data, _scored(data, bins_of(data, "train")))
+        runs = runs_of(data, _scored(data, data.bins("train")))
         states, runs = self._states(data, runs)
         known = states[np.concatenate(runs)]
         axes = data.recording.movement.shape[1]
@@ -144,7 +143,7 @@ class KalmanFilter(SimpleDecoder):
         model = self.model
         scaled = self.scale(data.recording.spikes)
         states = np.zeros((len(scaled), len(self.center)))
-        for run in runs_of(data, bins_of(data, part)):
+        for run in runs_of(data, data.bins(part)):
             corrections = scaled[run] @ model.gain.T
             state = np.zeros(len(self.center))
             for index, number in enumerate(run):
