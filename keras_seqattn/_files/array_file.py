@@ -308,15 +308,6 @@ class ArrayFile:
         self._sizes[name] = max(size, held)
 
 
-@contextlib.contextmanager
-def open_arrays(
-    path: str | os.PathLike[str], max_bytes: int = MAX_BYTES
-) -> Iterator[ArrayFile]:
-    """Open an `ArrayFile` for a `with` statement."""
-    with ArrayFile(path, max_bytes) as file:
-        yield file
-
-
 def is_array_file(path: str | os.PathLike[str]) -> bool:
     """Return whether a file begins as an `.npz` or `.npy` file does."""
     path = os.fspath(path)

@@ -16,7 +16,6 @@ from keras_seqattn._files.array_file import LABELS
 from keras_seqattn._files.array_file import MAX_BYTES
 from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn._files.array_file import is_array_file
-from keras_seqattn._files.array_file import open_arrays
 
 SPIKES = np.arange(12, dtype="uint8").reshape(4, 3)
 VELOCITY = np.linspace(-1, 1, 8).reshape(4, 2)
@@ -75,7 +74,7 @@ def test_arrays_come_back_as_they_are(tmp_path, write, name):
     for key, array in arrays.items():
         np.testing.assert_array_equal(found[key], array)
         assert found[key].dtype == np.asarray(array).dtype.newbyteorder("=")
-    with open_arrays(path) as file:
+    with ArrayFile(path) as file:
         assert file.header("vel") == ((4, 2), np.dtype("float64"))
         assert file.number("scalar") == 0.05
         assert "vel" in file and "pos" not in file
