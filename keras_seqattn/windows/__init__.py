@@ -13,4 +13,7 @@ from keras_seqattn.windows.cutting import (
 )
 from keras_seqattn.windows.cutting import take_windows as take_windows
 from keras_seqattn.windows.cutting import window_ends as window_ends
+from keras_seqattn.windows.signal_recording import (
+    SignalRecording as SignalRecording,
+)
 from keras_seqattn.windows.standardizer import Standardizer as Standardizer

@@ -1,0 +1,118 @@
+"""A continuous signal at one rate, before windows are cut."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_seqattn._checks import check_positive_number
+from keras_seqattn.windows.labels import one_id
+
+
+@dataclasses.dataclass(frozen=True)
+class SignalRecording:
+    """A signal at one rate, of one person, with seams and maybe labels.
+
+    Args:
+        signal: Array of shape `(samples, channels)`, in its own units.
+        times: Array of shape `(samples,)` in seconds, on the clock of the
+            recording; `1 / rate` apart within a segment.
+        segment: Integers of shape `(samples,)`: no window crosses from one
+            segment to the next.
+        channels: Names of the channels.
+        rate: Samples in a second.
+        subject: Who was recorded: an integer or text. `None`: not told.
+        label: Text of shape `(samples,)`, the activity, `""` where there is
+            none. `None`: not told.
+        source: Where it came from, for messages.
+
+    Raises:
+        ValueError: Arrays of the wrong rank or of different lengths, or NaN
+            or infinite values.
+
+    Example:
+    ```python
+    import numpy as np
+    from keras_seqattn.windows import SignalRecording
+
+    walk = SignalRecording(
+        signal=np.zeros((100, 3)),
+        times=np.arange(100) / 50,
+        segment=np.zeros(100, int),
+        channels=("x", "y", "z"),
+        rate=50,
+        subject="anna",
+        label=["walk"] * 60 + [""] * 40,
+    )
+    print(walk.signal.shape, walk.signal.dtype)  # (100, 3) float32
+    ```
+    """
+
+    signal: np.ndarray
+    times: np.ndarray
+    segment: np.ndarray
+    channels: tuple[str, ...]
+    rate: float
+    subject: int | str | None = None
+    label: np.ndarray | None = None
+    source: str = "recording"
+
+    def __post_init__(self) -> None:
+        signal = np.array(self.signal)
+        if (
+            signal.ndim != 2
+            or 0 in signal.shape
+            or signal.dtype.kind not in "uif"
+        ):
+            raise ValueError(
+                "`signal` must hold numbers in the shape (samples, channels), "
+                f"none of them 0. Received: signal.shape={signal.shape}, "
+                f"signal.dtype={signal.dtype}"
+            )
+        signal = signal.astype("float32")
+        times = np.array(self.times, "float64")
+        segment = np.array(self.segment)
+        label = None
+        if self.label is not None:
+            label = np.array([str(value).strip() for value in self.label])
+        for name, values in (
+            ("times", times),
+            ("segment", segment),
+            ("label", label),
+        ):
+            if values is not None and values.shape != signal.shape[:1]:
+                raise ValueError(
+                    f"`{name}` must hold one entry a sample, {len(signal)} of "
+                    f"them. Received: {name}.shape={values.shape}"
+                )
+        if not (np.isfinite(signal).all() and np.isfinite(times).all()):
+            raise ValueError(
+                "`signal` and `times` must be finite: leave out what is "
+                "missing, and begin a new segment after it. Received: NaN or "
+                f"infinity in {self.source}"
+            )
+        if segment.dtype.kind not in "ui":
+            raise ValueError(
+                "`segment` must hold integers. "
+                f"Received: segment.dtype={segment.dtype}"
+            )
+        channels = tuple(map(str, self.channels))
+        if len(set(channels)) != signal.shape[1] or len(channels) != len(
+            set(channels)
+        ):
+            raise ValueError(
+                f"`channels` must name the {signal.shape[1]} channels of "
+                f"`signal`, none twice. Received: channels={channels}"
+            )
+        fields = {
+            "signal": signal,
+            "times": times,
+            "segment": segment,
+            "channels": channels,
+            "rate": check_positive_number("rate", float(self.rate)),
+            "subject": None
+            if self.subject is None
+            else one_id(self.subject, "subject"),
+            "label": label,
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
