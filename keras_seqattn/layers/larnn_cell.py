@@ -387,10 +387,10 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
             if mask is not None:
                 inputs = inputs * mask
             self.get_recurrent_dropout_mask(states[0])
-        settings = self.settings()
+        settings = self.settings()._replace(one_step=True)
         w = with_constants(self.tensors(training), settings)
         inputs = at_least_float32(ops.cast(inputs, self.compute_dtype))
-        hidden, cell, window, empty = self.unpack(states)
+        hidden, cell, window, empty = self.unpack(states, empty_slot=-1.0)
         weight = None
         if self.normalization == "batch":  # of the layer, by moving averages
             weight = ops.ones_like(hidden[:, :1])
@@ -411,12 +411,14 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
             self.pack(done.hidden, done.cell, window, empty),
         )
 
-    def unpack(self, states: Any) -> tuple[Any, Any, Any, Any]:
+    def unpack(
+        self, states: Any, empty_slot: float = EMPTY
+    ) -> tuple[Any, Any, Any, Any]:
         """Flat states (batch, ...) to hidden, cell, window, empty slots."""
         hidden, cell, window, filled = map(at_least_float32, states)
         window = ops.reshape(window, (-1, self.window_size, 2 * self.units))
         window = ops.transpose(window, (1, 0, 2))
-        empty = ops.where(filled[:, :-1] > 0.5, 0.0, EMPTY)
+        empty = ops.where(filled[:, :-1] > 0.5, 0.0, empty_slot)
         empty = ops.cast(empty, filled.dtype)
         empty = ops.concatenate([empty, ops.zeros_like(filled[:, -1:])], 1)
         return hidden, cell, window, ops.transpose(empty)[..., None]

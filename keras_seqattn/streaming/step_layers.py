@@ -187,8 +187,9 @@ class ConvolutionStep(StepLayer):
         if self.has_strides:
             now = states[-1] < 0.5
             output = ops.where(now, output, states[-2])
-            later = states[-1] + 1
-            later = ops.where(later < layer.strides[0] - 0.5, later, 0)
+            # Not by what is added: in 8 bits it ends where the state does.
+            is_last = states[-1] > layer.strides[0] - 1.5
+            later = ops.where(is_last, 0, states[-1] + 1)
             new += [output, later]
         else:
             new.append(output)

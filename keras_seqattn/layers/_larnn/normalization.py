@@ -95,7 +95,10 @@ def standardize(
         )
     else:
         mean, variance = norm.mean, norm.variance
-    scale = 1 / ops.sqrt(variance + settings.epsilon)
+    if settings.one_step:  # Without a division, as its softmax.
+        scale = ops.rsqrt(variance + settings.epsilon)
+    else:
+        scale = 1 / ops.sqrt(variance + settings.epsilon)
     return (x - mean) * scale, scale, mean, variance
 
 

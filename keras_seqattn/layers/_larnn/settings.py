@@ -18,6 +18,9 @@ class Settings(NamedTuple):
     activation: bool
     normalization: str | None
     batch_statistics: bool = False
+    # A cell's step by itself, whose numbers must have ranges that 8 bits
+    # resolve: no score of -1e30, no exp of a projection.
+    one_step: bool = False
 
     @property
     def epsilon(self) -> float:

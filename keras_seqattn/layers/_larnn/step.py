@@ -47,7 +47,8 @@ def step(
         hidden: (batch, units).
         cell: (batch, units).
         window: (window, batch, ...), from `finish_rows`.
-        empty: (window, batch or 1, 1), 0, or `EMPTY` where no cell is.
+        empty: (window, batch or 1, 1), 0, or `EMPTY` where no cell is; of
+            one step -1.
         weight: (batch, 1), which sequences count, for "batch".
     """
     u, query = ask(w, settings, driven, hidden)
@@ -99,7 +100,10 @@ def attend(
     """Return the scores as applied, the log of their sum, what was heard."""
     units = settings.units
     scores = (keys_values[..., :units] * query) @ w.score_sums
-    scores, log_sum = _softmax_over_slots(scores + empty)
+    if settings.one_step:
+        scores, log_sum = _softmax_over_held(scores, empty > -0.5)
+    else:
+        scores, log_sum = _softmax_over_slots(scores + empty)
     if w.attention_mask is not None:
         scores = scores * w.attention_mask
     attended = ops.sum((scores @ w.repeat) * keys_values[..., units:], axis=0)
@@ -113,6 +117,20 @@ def _softmax_over_slots(scores: Any) -> tuple[Any, Any]:
     scores = ops.exp(scores - top)
     total = ops.sum(scores, axis=0)
     return scores / total, top + ops.log(total)
+
+
+def _softmax_over_held(scores: Any, held: Any) -> tuple[Any, Any]:
+    """The same numbers, none of them larger than the scores are.
+
+    An empty slot first repeats the newest, which always holds a cell. No
+    division: LiteRT's of 8 bits takes some numbers for zero.
+    """
+    scores = ops.where(held, scores, scores[-1:])
+    top = 0.0 if 0 in scores.shape else ops.max(scores, axis=0)
+    held = ops.cast(held, scores.dtype)
+    total = ops.sum(ops.exp(scores - top) * held, axis=0)
+    log_sum = top + ops.log(total)
+    return ops.exp(scores - log_sum) * held, log_sum
 
 
 def project(

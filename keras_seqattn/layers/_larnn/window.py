@@ -52,7 +52,7 @@ def _affine(norm: Norm, settings: Settings, hat: Any) -> Any:
 def finish_rows(w: Weights, settings: Settings, rows: Any) -> Tensors:
     """Return what the steps read of projected cells (..., 2 * units)."""
     if settings.positions:
-        if settings.activation:
+        if settings.activation and not settings.one_step:
             return {"value": rows, "exp": ops.exp(rows)}
         return {"value": rows}
     # Every step sees the same: activated, and normalized by itself.
@@ -121,11 +121,14 @@ def _activate(
     With positions elu(a + p) = max(a + p - 1, -1) + min(exp(a) exp(p), 1),
     where exp(a) is known since the row was made. The second term is the
     slope. (So a and p must stay below 80, where float32's exp ends at 88.)
+    One step alone would save nothing by it.
     """
     if not settings.positions:
         return window["value"], None
     if not settings.activation:
         return window["value"] + w.position_bias, None
+    if settings.one_step:
+        return ops.elu(window["value"] + w.position_bias), None
     slope = ops.minimum(window["exp"] * w.position_exp, w.one)
     above = ops.maximum(window["value"] + w.position_less_one, w.minus_one)
     return above + slope, slope
