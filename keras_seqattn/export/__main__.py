@@ -106,7 +106,8 @@ def read_preprocessing(path: pathlib.Path) -> Preprocessing:
     """
     try:
         fields = json.loads(path.read_text())
-        fields.pop("package_version", None)
+        for told in ("package_version", "quantization"):
+            fields.pop(told, None)
         return Preprocessing(**fields)
     except (json.JSONDecodeError, AttributeError, TypeError) as error:
         raise ValueError(

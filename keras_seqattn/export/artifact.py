@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Sequence
+from typing import Any
+from typing import Protocol
 
 import keras
 
@@ -15,6 +17,19 @@ from keras_seqattn.export.bridge import write
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.proof import largest_difference
 from keras_seqattn.export.request import Request
+from keras_seqattn.version import __version__
+
+
+class Measured(Protocol):
+    """A proof of another kind than that all numbers are the model's."""
+
+    def calibrate(self, scratch: pathlib.Path) -> None:
+        """Store what the writing needs."""
+
+    def measure(
+        self, artifact: pathlib.Path, scratch: pathlib.Path
+    ) -> dict[str, Any]:
+        """Return its `loss` and what else is told, or raise."""
 
 
 def export(
@@ -22,11 +37,13 @@ def export(
     path: str | os.PathLike[str],
     request: Request,
     tolerance: float,
+    quantization: Measured | None = None,
 ) -> float:
     """Write an artifact, prove it, put it in place.
 
     Returns:
-        The largest difference between the artifact and the model.
+        The largest difference between the artifact and the model; what a
+        quantized one loses.
 
     Raises:
         ImportError: A package is missing.
@@ -36,11 +53,13 @@ def export(
             Nothing was written.
     """
     path = pathlib.Path(path)
-    tolerance = check_positive_number("tolerance", tolerance)
+    if quantization is None:
+        tolerance = check_positive_number("tolerance", tolerance)
     request.check_packages()
     request.check_path(path)
     beside = path.with_name(f"{path.name}.json")
-    if request.preprocessing and beside.exists() and not _is_ours(beside):
+    told = request.preprocessing or quantization
+    if told and beside.exists() and not _is_ours(beside):
         raise FileExistsError(
             f"There is something else than a preprocessing at {str(beside)!r}, "
             "where that of this export belongs. Remove it or export elsewhere."
@@ -53,17 +72,37 @@ def export(
     with tempfile.TemporaryDirectory(dir=home, prefix=".export-") as d:
         scratch = pathlib.Path(d)
         artifact = scratch / "artifact"
-        write(model, named, artifact, request)
-        difference = largest_difference(
-            named, request.format, artifact, scratch, tolerance
+        text = dict(request.preprocessing or {})
+        if quantization:
+            quantization.calibrate(scratch)
+            write(model, named, artifact, request)
+            measured = quantization.measure(artifact, scratch)
+            text = {"package_version": __version__, **text}
+            text["quantization"] = measured
+            difference = float(measured["loss"])
+        else:
+            write(model, named, artifact, request)
+            difference = _prove(named, request, artifact, scratch, tolerance)
+        _put(artifact, path, beside, text, scratch)
+    return difference
+
+
+def _prove(
+    named: NamedModel,
+    request: Request,
+    artifact: pathlib.Path,
+    scratch: pathlib.Path,
+    tolerance: float,
+) -> float:
+    difference = largest_difference(
+        named, request.format, artifact, scratch, tolerance
+    )
+    if not difference <= tolerance:
+        raise RuntimeError(
+            "The exported model gives other numbers than the model: the "
+            f"largest difference is {difference:.3g}, allowed are "
+            f"{tolerance:.3g}. Nothing was written."
         )
-        if not difference <= tolerance:
-            raise RuntimeError(
-                "The exported model gives other numbers than the model: the "
-                f"largest difference is {difference:.3g}, allowed are "
-                f"{tolerance:.3g}. Nothing was written to {str(path)!r}."
-            )
-        _put(artifact, path, beside, request, scratch)
     return difference
 
 
@@ -81,13 +120,13 @@ def _put(
     artifact: pathlib.Path,
     path: pathlib.Path,
     beside: pathlib.Path,
-    request: Request,
+    told: dict[str, Any],
     scratch: pathlib.Path,
 ) -> None:
     """Replace an artifact and the JSON beside it, or leave both."""
     replaced, text = scratch / "replaced", scratch / "beside"
-    if request.preprocessing:
-        text.write_text(json.dumps(request.preprocessing, indent=1) + "\n")
+    if told:
+        text.write_text(json.dumps(told, indent=1) + "\n")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if path.is_dir():
@@ -95,7 +134,7 @@ def _put(
         elif path.exists():
             shutil.copy2(path, replaced)
         artifact.replace(path)
-        if request.preprocessing:
+        if told:
             text.replace(beside)
         elif beside.exists() and _is_ours(beside):
             beside.unlink()  # It belonged to the artifact before.

@@ -2,16 +2,24 @@
 
 import os
 import pathlib
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
+from keras_seqattn.export.quantization import export_quantized
 from keras_seqattn.export.request import Request
+
+# What remains float: LiteRT's 8-bit division stops at some numbers as if they
+# were zero, and sums of small and large ones lose the small.
+FLOATS = ("ABS", "ADD", "DIV", "LOG", "MUL", "SQRT", "SUB")
 
 
 def export_litert(
@@ -23,6 +31,10 @@ def export_litert(
     batch_size: int | None = 1,
     attention_scores: bool = False,
     preprocessing: Preprocessing | None = None,
+    quantize: str | None = None,
+    representative: Any = None,
+    labels: Any = None,
+    max_loss: float = 0.01,
 ) -> float:
     """Export a model as LiteRT (formerly TensorFlow Lite) and prove it.
 
@@ -41,29 +53,75 @@ def export_litert(
         attention_scores: As in `export_saved_model`.
         preprocessing: What must be done to a recording before, to be read
             from `<path>.json`. Default: as in `export_saved_model`.
+        quantize: How weights become smaller: `"dynamic"`, 8-bit weights, with
+            sums in floats where that is faster; `"int8"`, 8-bit weights
+            and numbers but for sums and products element by element, inputs
+            and outputs, which remain floats; `"float16"`. Default:
+            not at all.
+
+            A model with a loop over time is then exported as its one step
+            (`streaming.step_model(model, mask=False)`), which a device feeds
+            sample by sample, from states of zeros: the outputs `next_<state>`
+            are the next inputs `<state>`. It must be causal.
+
+            A quantized artifact is not held to `tolerance`. It is run on all
+            of `representative` beside the model, and what it loses is written
+            to `<path>.json` under `"quantization"`, with the bytes of both.
+        representative: With `quantize`, some hundred windows, as the model
+            takes them, `(windows, timesteps, channels)`; of several inputs a
+            dictionary by name. Of all kinds, and not trained on.
+        labels: With `quantize`, the class of each window, an integer. The
+            loss is then that of accuracy. Default: none; the loss is the
+            share of windows whose class is another than the model's, or
+            where its outputs are no probabilities, the mean squared
+            difference as a share of their variance.
+        max_loss: With `quantize`, the largest loss. Default: 0.01.
 
     Returns:
-        The largest difference found.
+        The largest difference found; with `quantize` the loss (below zero
+        where the quantized model is the better one).
 
     Raises:
         ImportError: TensorFlow is not installed.
         FileExistsError: There is a directory at `path`.
         ValueError: The model cannot be exported, or not with such arguments.
-        RuntimeError: The export failed, or the artifact's numbers differ.
+        RuntimeError: The export failed, the artifact's numbers differ, or it
+            loses more than `max_loss`.
 
     Example:
     ```python
+    import numpy as np
     import keras_seqattn as ks
 
     model = ks.models.build_neural_decoder(timesteps=5, channels=30, units=8)
     difference = ks.export.export_litert(model, "decoder.tflite")
     print(difference < 1e-4)  # True
+
+    model = ks.models.build_activity_classifier(16, 3, classes=4, units=8)
+    windows = np.random.default_rng(0).normal(size=(100, 16, 3))
+    loss = ks.export.export_litert(
+        model, "step.tflite", quantize="dynamic", representative=windows,
+        max_loss=0.1,
+    )
+    print(loss <= 0.1)  # True
     ```
     """
     if timesteps is not None:
         timesteps = check_positive_integer("timesteps", timesteps)
     if batch_size is not None:
         batch_size = check_positive_integer("batch_size", batch_size)
+    request = Request(
+        "litert",
+        attention_scores=attention_scores,
+        timesteps=timesteps,
+        batch_size=batch_size,
+        preprocessing=preprocessing_to_export(model, preprocessing),
+        quantize=quantize,
+    )
+    if quantize is not None:
+        return export_quantized(
+            model, path, request, representative, labels, max_loss
+        )
     inputs = NamedModel(model, batch_size, timesteps).inputs
     if any(None in spec.shape[1:] for spec in inputs.values()):
         raise ValueError(
@@ -71,13 +129,6 @@ def export_litert(
             "free: give `timesteps`. Received: inputs of shape "
             f"{ {name: spec.shape for name, spec in inputs.items()} }"
         )
-    request = Request(
-        "litert",
-        attention_scores=attention_scores,
-        timesteps=timesteps,
-        batch_size=batch_size,
-        preprocessing=preprocessing_to_export(model, preprocessing),
-    )
     return export(model, path, request, tolerance)
 
 
@@ -119,7 +170,14 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
-        path.write_bytes(converter.convert())
+        content = converter.convert()
+        if request.quantize:
+            path.with_name("float").write_bytes(content)
+            with warnings.catch_warnings():
+                # The converter's own use of what TensorFlow will drop.
+                warnings.filterwarnings("ignore", message="(?s).*Interpreter")
+                content = _quantized(converter, path, request)
+        path.write_bytes(content)
     except Exception as error:
         hint = (
             "A recurrent layer needs a fixed batch: give `batch_size`."
@@ -130,3 +188,33 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
             "LiteRT's built-in operations are not enough for this model. "
             f"{hint} The converter said:\n{str(error)[:500]}"
         ) from error
+
+
+def _quantized(converter: Any, path: pathlib.Path, request: Request) -> bytes:
+    """Let the converter quantize, by the inputs stored beside the artifact."""
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if request.quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if request.quantize != "int8":
+        return bytes(converter.convert())
+    batch = request.batch_size or 1
+    with np.load(path.with_name("calibration.npz"), allow_pickle=False) as file:
+        inputs = {name: file[name] for name in file}
+    count = len(next(iter(inputs.values())))
+
+    def samples() -> Iterator[dict[str, np.ndarray]]:
+        for start in range(0, count - batch + 1, batch):
+            yield {k: x[start : start + batch] for k, x in inputs.items()}
+
+    converter.representative_dataset = samples
+    # Of the converter's debugger, which alone can leave operations as floats.
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter,
+        debug_dataset=samples,
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_ops=list(FLOATS)
+        ),
+    )
+    return bytes(debugger.get_nondebug_quantized_model())

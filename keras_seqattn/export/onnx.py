@@ -13,6 +13,7 @@ from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
+from keras_seqattn.export.quantization import export_quantized
 from keras_seqattn.export.request import Request
 
 OPSET = 18
@@ -25,6 +26,10 @@ def export_onnx(
     *,
     attention_scores: bool = False,
     preprocessing: Preprocessing | None = None,
+    quantize: str | None = None,
+    representative: Any = None,
+    labels: Any = None,
+    max_loss: float = 0.01,
 ) -> float:
     """Export a model as ONNX and prove it.
 
@@ -44,15 +49,22 @@ def export_onnx(
         preprocessing: What must be done to a recording before, to be read
             from the metadata `preprocessing` and from `<path>.json`.
             Default: as in `export_saved_model`.
+        quantize: `"dynamic"` (8-bit weights) or `"int8"` (their products with
+            8-bit inputs too), by onnxruntime's quantizer. The rest is
+            as in `export_litert`. Default: not at all.
+        representative: As in `export_litert`.
+        labels: As in `export_litert`.
+        max_loss: As in `export_litert`.
 
     Returns:
-        The largest difference found.
+        The largest difference found; with `quantize` the loss.
 
     Raises:
         ImportError: tensorflow, tf2onnx or onnxruntime is not installed.
         FileExistsError: There is a directory at `path`.
         ValueError: The model cannot be exported, or not with such arguments.
-        RuntimeError: The export failed, or the artifact's numbers differ.
+        RuntimeError: The export failed, the artifact's numbers differ, or it
+            loses more than `max_loss`.
 
     Example:
     ```python
@@ -67,7 +79,12 @@ def export_onnx(
         "onnx",
         attention_scores=attention_scores,
         preprocessing=preprocessing_to_export(model, preprocessing),
+        quantize=quantize,
     )
+    if quantize is not None:
+        return export_quantized(
+            model, path, request, representative, labels, max_loss
+        )
     return export(model, path, request, tolerance)
 
 
@@ -116,12 +133,58 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
         for axis, title in zip(axes, ("batch", "time"), strict=False):
             if not axis.HasField("dim_value"):
                 axis.dim_param = title
+    if request.quantize:
+        found = _quantized(found, path, request.quantize)
     if request.preprocessing:
         entry = found.metadata_props.add()
         entry.key = "preprocessing"
         entry.value = json.dumps(request.preprocessing)
     onnx.checker.check_model(found)
     onnx.save(found, path)
+
+
+def _quantized(model: Any, path: pathlib.Path, method: str) -> Any:
+    """Quantize by onnxruntime, by the inputs stored beside the artifact."""
+    import onnx
+    from onnxruntime import quantization
+
+    whole, small = path.with_name("float"), path.with_name("small.onnx")
+    onnx.save(model, whole)
+    if method == "dynamic":
+        quantization.quantize_dynamic(
+            whole, small, weight_type=quantization.QuantType.QInt8
+        )
+    else:
+        file = path.with_name("calibration.npz")
+        quantization.quantize_static(
+            whole,
+            small,
+            _Calibration(file),
+            # Scales of all else would take more bytes than weights save.
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+        )
+    return onnx.load(small)
+
+
+class _Calibration:
+    """Stored inputs, a few at a time: onnxruntime's CalibrationDataReader."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        with np.load(path, allow_pickle=False) as file:
+            inputs = {name: file[name] for name in file}
+        self._size = len(next(iter(inputs.values())))
+        self._parts = iter(
+            {name: x[start : start + 64] for name, x in inputs.items()}
+            for start in range(0, self._size, 64)
+        )
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._parts, None)
+
+    def __len__(self) -> int:
+        return -(-self._size // 64)
 
 
 def _read(graph: Any) -> Iterator[str]:

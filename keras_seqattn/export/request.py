@@ -25,6 +25,7 @@ class Request:
         timesteps: Fixed length, where the model leaves it free.
         batch_size: Fixed number of sequences, or `None` for any.
         preprocessing: JSON values to be put in, or `None`.
+        quantize: How its numbers become smaller, or `None`.
     """
 
     format: str
@@ -32,6 +33,7 @@ class Request:
     timesteps: int | None = None
     batch_size: int | None = None
     preprocessing: dict[str, Any] | None = None
+    quantize: str | None = None
 
     def check_packages(self) -> None:
         """Raise an ImportError that says what to install."""

@@ -6,7 +6,10 @@ cannot be imported: the artifact must do without them.
     python serve.py FORMAT ARTIFACT INPUTS.npz OUTPUTS.npz [...]
 
 Each `INPUTS.npz` holds the inputs by name; its `OUTPUTS.npz` will hold the
-outputs by name.
+outputs by name. `FORMAT:BATCH` runs on as many of them at a time. Where
+arrays named `next_<state>` are among the inputs, which hold the states before
+the first step, the others are sequences, fed step by step, and the outputs
+those of the last.
 """
 
 import sys
@@ -60,23 +63,49 @@ def litert(path: str) -> Callable[[Arrays], Arrays]:
         ),
     )
 
+    runner = interpreter.get_signature_runner()
+
     def run(inputs: Arrays) -> Arrays:
         # The runner resizes a free batch axis to what it is given.
-        outputs: dict[str, Any] = interpreter.get_signature_runner()(**inputs)
+        outputs: dict[str, Any] = runner(**inputs)
         return {name: output.copy() for name, output in outputs.items()}
 
     return run
 
 
+def in_batches(
+    run: Callable[[Arrays], Arrays], inputs: Arrays, batch: int
+) -> Arrays:
+    """Run on a few at a time; on sequences step by step."""
+    first = {k[5:]: x for k, x in inputs.items() if k.startswith("next_")}
+    given = {k: x for k, x in inputs.items() if not k.startswith("next_")}
+    found = []
+    for start in range(0, len(next(iter(given.values()))), batch):
+        part = {k: x[start : start + batch] for k, x in given.items()}
+        if not first:
+            found.append(run(part))
+            continue
+        states = first
+        for step in range(next(iter(part.values())).shape[1]):
+            outputs = run(
+                {**{k: x[:, step] for k, x in part.items()}, **states}
+            )
+            states = {name: outputs[f"next_{name}"] for name in first}
+        found.append(outputs)
+    return {k: np.concatenate([x[k] for x in found]) for k in found[0]}
+
+
 def main(kind: str, artifact: str, *paths: str) -> None:
     """Load once, run on each file of inputs, store the outputs."""
+    kind, _, batch = kind.partition(":")
     run = {"saved_model": saved_model, "onnx": onnx, "litert": litert}[kind](
         artifact
     )
     for inputs, outputs in zip(paths[::2], paths[1::2], strict=True):
         with np.load(inputs, allow_pickle=False) as file:
-            found = run({key: file[key] for key in file})
-        arrays: dict[str, Any] = found
+            found = {key: file[key] for key in file}
+        arrays: dict[str, Any]
+        arrays = in_batches(run, found, int(batch)) if batch else run(found)
         np.savez(outputs, **arrays)
 
 
