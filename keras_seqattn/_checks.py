@@ -8,6 +8,78 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+_KINDS = {
+    "b": "booleans",
+    "iu": "integers",
+    "uif": "numbers",
+    "buif": "numbers",
+}
+
+
+def check_array(
+    name: str, value: Any, axes: str | None = None, kinds: str = "buif"
+) -> np.ndarray:
+    """Return what a user gave as an array of one's own, or raise.
+
+    Nothing is lost on the way: masks are no numbers, nor are complex ones,
+    text or dates, and rows of different lengths are told.
+
+    Args:
+        name: The argument, for messages.
+        value: An array, or what NumPy makes one of.
+        axes: Their names, such as `"(bins, units)"`: the rank. Or one of
+            several: `"(bins,) or (bins, axes)"`. Default: any rank.
+        kinds: Kinds of NumPy's types that are taken.
+    """
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"`{name}` must not be masked: what a mask hides would be used. "
+            f"Received: {np.ma.getmaskarray(value).sum()} masked. Fill them "
+            "with NaN where it may hold such, or leave them out."
+        )
+    try:
+        # A copy: the caller may go on writing into his.
+        array = np.array(value)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must be an array{f' {axes}' if axes else ''}. Received: "
+            "rows of different lengths"
+        ) from error
+    ranks = [
+        len(one.strip("(),").split(",")) for one in (axes or "").split(" or ")
+    ]
+    if axes is not None and array.ndim not in ranks:
+        raise ValueError(
+            f"`{name}` must be of rank {' or '.join(map(str, ranks))}, {axes}. "
+            f"Received: {name}.shape={array.shape}"
+        )
+    if array.dtype.kind not in kinds:
+        expected = _KINDS.get(kinds, "integers or text")
+        raise ValueError(
+            f"`{name}` must hold {expected}. "
+            f"Received: {name}.dtype={array.dtype}"
+        )
+    return array
+
+
+def check_list(name: str, value: Any) -> tuple[Any, ...]:
+    """Return what is in a list or another iterable, or raise if it is none."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"`{name}` must be a list. Received: {name}={value!r}")
+    return tuple(value)
+
+
+def check_text(name: str, value: Any) -> str:
+    """Return `value`, or raise if it is not a text that says something."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(
+            f"`{name}` must be a text that is not empty. "
+            f"Received: {name}={value!r}"
+        )
+    return str(value)
+
 
 def check_positive_integer(name: str, value: Any) -> int:
     """Return `value` as an int, or raise if it is not an integer >= 1."""
@@ -64,7 +136,10 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Return `seeds` as a tuple, or raise if empty or not distinct."""
-    seeds = tuple(seeds)
+    seeds = tuple(
+        check_non_negative_integer("seeds", seed)
+        for seed in check_list("seeds", seeds)
+    )
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(
             "`seeds` must hold at least one integer, and none twice. "

@@ -63,7 +63,11 @@ class OldMatlabFile:
 
     def numbers(self, name: str) -> np.ndarray:
         """Return a matrix of numbers, as float64."""
-        return self._floats(self._variable(name), repr(name))
+        return self.values(name).astype(np.float64)
+
+    def values(self, name: str) -> np.ndarray:
+        """Return a matrix of numbers, in their own type."""
+        return self._numbers(self._variable(name), repr(name))
 
     def cells(self, name: str) -> np.ndarray:
         """Return a cell array."""
@@ -78,21 +82,21 @@ class OldMatlabFile:
     def cell_numbers(self, cell: Any) -> np.ndarray:
         """Return what a cell holds, in one row, as float64."""
         array = np.asarray(cell)
-        return (
-            self._floats(array, "a cell").ravel() if array.size else np.empty(0)
-        )
+        if not array.size:
+            return np.empty(0)
+        return self._numbers(array, "a cell").ravel().astype(np.float64)
 
     def cell_text(self, cell: Any) -> str:
         """Return the text of a cell."""
         return "".join(np.asarray(cell).ravel().astype(str).tolist())
 
-    def _floats(self, array: np.ndarray, name: str) -> np.ndarray:
+    def _numbers(self, array: np.ndarray, name: str) -> np.ndarray:
         if array.dtype.kind not in "buif":
             raise ValueError(
                 f"{name} in {self.path!r} must hold numbers. "
                 f"Received: shape {array.shape}, type {array.dtype}"
             )
-        return array.astype(np.float64)
+        return array
 
     def _variable(self, name: str) -> np.ndarray:
         first, *fields = name.split("/")

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_text
 from keras_seqattn.version import __version__
 from keras_seqattn.windows.spike_trains import check_unit_ids
 
@@ -90,12 +92,12 @@ class Preprocessing:
             "in_model": _flag("in_model", self.in_model),
         }
         checks: dict[str, Callable[[str, Any], Any]] = {
-            "transform": _text,
+            "transform": check_text,
             "window": check_positive_integer,
             "timesteps": check_positive_integer,
             "bin_width": check_positive_number,
             "lag": check_finite_number,
-            "quantity": _text,
+            "quantity": check_text,
             "channels": _texts,
             "unit_ids": _unit_ids,
             "classes": _classes,
@@ -129,20 +131,11 @@ class Preprocessing:
 
 
 def _numbers(fields: Preprocessing, name: str) -> np.ndarray:
-    value = getattr(fields, name)
-    try:
-        array = np.asarray(value)
-    except ValueError:  # Lists of different lengths.
-        array = np.zeros(0)
-    if (
-        array.ndim != 1
-        or not array.size
-        or array.dtype.kind not in "iuf"
-        or not np.isfinite(array).all()
-    ):
+    array = check_array(name, getattr(fields, name), "(channels,)", "uif")
+    if not array.size or not np.isfinite(array).all():
         raise ValueError(
             f"`{name}` must hold one finite number a channel. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={array.tolist()}"
         )
     return array.astype("float64")
 
@@ -155,15 +148,6 @@ def _flag(name: str, value: Any) -> bool:
             f"quotes). Received: {name}={value!r}"
         )
     return bool(value)
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(
-            f"`{name}` must be a text that is not empty. "
-            f"Received: {name}={value!r}"
-        )
-    return str(value)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_seqattn._backend.compiled import compiled_step
+from keras_seqattn._checks import check_array
 from keras_seqattn._files.array_file import ANY
 from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn.streaming.names import MASK
@@ -248,7 +249,7 @@ class StreamingSession:
         # What is infinite in float32 is refused as such.
         with np.errstate(over="ignore"):
             values = {
-                name: np.array(value, self._types.get(name))
+                name: check_array(name, value).astype(self._types.get(name))
                 for name, value in x.items()
             }
         single = self.batch == 1 and all(

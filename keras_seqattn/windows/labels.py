@@ -148,6 +148,39 @@ def ids(values: Any, name: str = "subject") -> np.ndarray:
     return np.array([str(value) for value in found])
 
 
+def group_labels(name: str, values: Any) -> np.ndarray:
+    """Return labels `(n,)` by which something is told apart.
+
+    Integers stay integers, with -1 where there is none, if all are such or
+    missing; else all become text, with `""` where there is none. A number
+    that is not whole, such as a contrast, is its text.
+
+    Args:
+        name: What they are called, for messages.
+        values: Integers, text, numbers, `None` or NaN; masked ones are
+            missing.
+
+    Raises:
+        ValueError: Another shape or type.
+    """
+    found = [_group(value, name) for value in _values(values, name)]
+    whole = [value for value in found if isinstance(value, int)]
+    if len(whole) + found.count("") == len(found) and all(
+        -(2**63) <= value < 2**63 for value in whole
+    ):
+        return np.array([-1 if v == "" else v for v in found], np.int64)
+    return np.array([str(value) for value in found])
+
+
+def _group(value: Any, name: str) -> int | str:
+    if isinstance(value, float) and value % 1:
+        return "" if value != value else repr(value)
+    if isinstance(value, str):
+        return value.strip()
+    text = _text(value, name)
+    return text if isinstance(value, bytes) or not text else int(text)
+
+
 def ids_of_text(values: Iterable[str], name: str = "subject") -> np.ndarray:
     """Return ids that a text file spells: integers if all are, or text.
 
