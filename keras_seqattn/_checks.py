@@ -148,11 +148,14 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return seeds
 
 
-def check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
-    """Raise unless a mask has the input's first two axes.
+def check_mask(mask: Any, input_shape: Any) -> Any:
+    """Return a mask, or raise unless it has the input's first two axes.
 
     Broadcasting would hide the mistake. Sizes may be unknown (`None`).
     """
+    if isinstance(mask, np.ndarray) or not hasattr(mask, "dtype"):
+        mask = check_array("mask", mask)
+    mask_shape = mask.shape
     if len(mask_shape) != 2 or any(
         None not in (have, want) and have != want
         for have, want in zip(mask_shape, input_shape[:2], strict=True)
@@ -162,6 +165,7 @@ def check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
             f"Received: mask.shape={tuple(mask_shape)}, "
             f"inputs.shape={tuple(input_shape)}"
         )
+    return mask
 
 
 def check_non_negative_integer(name: str, value: Any) -> int:

@@ -85,11 +85,12 @@ def test_weights_by_name_and_shape():
     }
 
 
-@pytest.mark.parametrize("features", [1, 2, 256])
-def test_default_units_are_half_the_features(features):
+@pytest.mark.parametrize(
+    "features, units", [(1, 4), (3, 4), (5, 2), (256, 128)]
+)
+def test_default_units_are_half_the_features(features, units):
     layer = TemporalAttention(use_score_bias=True)
     layer.build((None, None, features))
-    units = max(1, features // 2)
     assert layer.count_params() == features * units + 4 * units + 1
     if features == 256:
         assert layer.count_params() == 33_281  # as in the original
