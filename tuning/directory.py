@@ -130,6 +130,8 @@ def _check_ours(directory: pathlib.Path) -> None:
     """Raise if somebody else's files are where a search is to be."""
     try:
         names = {path.name for path in directory.iterdir()}
+        if (directory / "trials" / "oracle.json").exists():
+            return
     except FileNotFoundError:
         return
     except OSError as error:
@@ -138,10 +140,10 @@ def _check_ours(directory: pathlib.Path) -> None:
             "--directory."
         ) from error
     if "settings.json" in names:
-        names -= {"trials"} if read_settings(directory) is None else names
         settings = read_json(directory / "settings.json")
         if settings.keys() >= {"stem", "tuner", "max_trials"}:
-            names -= {"settings.json"}
+            # It may have been killed before its first trial.
+            names -= {"settings.json", "settings.json.part", "trials"}
     lock = directory / "lock"
     if "lock" in names and not lock.is_symlink() and lock.is_file():
         text = lock.read_bytes()[:100]
