@@ -271,7 +271,8 @@ def draw_attention(
 
     from keras_seqattn import visualization
 
-    _, standardize, inner = classifier.layers
+    standardize = classifier.get_layer("standardize")
+    inner = classifier.layers[-1]
     scores = ks.models.past_attention_model(inner).predict(
         standardize(windows.x[:1]), verbose=0
     )

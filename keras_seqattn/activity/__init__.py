@@ -16,6 +16,9 @@ from keras_seqattn.activity.compare import (
 )
 from keras_seqattn.activity.compare import score_model as score_model
 from keras_seqattn.activity.compare import train_final as train_final
+from keras_seqattn.activity.deployed import (
+    predict_recording as predict_recording,
+)
 from keras_seqattn.activity.npz_files import load_continuous as load_continuous
 from keras_seqattn.activity.csv_file import load_csv as load_csv
 from keras_seqattn.windows.activity_windows import (
@@ -32,4 +35,7 @@ from keras_seqattn.activity.seglearn_watch import (
     load_seglearn_watch as load_seglearn_watch,
 )
 from keras_seqattn.activity.sources import load_activity as load_activity
+from keras_seqattn.activity.timeline import (
+    ActivityTimeline as ActivityTimeline,
+)
 from keras_seqattn.activity.training import RECIPE as RECIPE

@@ -198,7 +198,9 @@ def train_final(
     Returns:
         A `keras.Model` from raw windows `(batch, timesteps, channels)` to
         class probabilities `(batch, classes)`. The standardization is part
-        of it.
+        of it, and what `predict_recording` asks for: the names of classes and
+        channels, the rate, the length of a window. All of it is in its
+        `.keras` file and in what is exported from it.
 
     Raises:
         ValueError: A training that ended in NaN.
