@@ -19,6 +19,9 @@ from keras_seqattn.activity.compare import train_final as train_final
 from keras_seqattn.activity.deployed import (
     predict_recording as predict_recording,
 )
+from keras_seqattn.activity.events import EventScore as EventScore
+from keras_seqattn.activity.events import EventScores as EventScores
+from keras_seqattn.activity.events import score_events as score_events
 from keras_seqattn.activity.npz_files import load_continuous as load_continuous
 from keras_seqattn.activity.csv_file import load_csv as load_csv
 from keras_seqattn.windows.activity_windows import (
