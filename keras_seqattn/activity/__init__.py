@@ -32,7 +32,7 @@ from keras_seqattn.windows.activity_windows import (
     subject_folds as subject_folds,
 )
 from keras_seqattn.activity.report import ActivityReport as ActivityReport
-from keras_seqattn.activity.report import FoldResult as FoldResult
+from keras_seqattn.activity.fold_result import FoldResult as FoldResult
 from keras_seqattn.activity.score import Score as Score
 from keras_seqattn.activity.seglearn_watch import (
     load_seglearn_watch as load_seglearn_watch,

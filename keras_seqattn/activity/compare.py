@@ -10,10 +10,11 @@ import numpy as np
 from keras_seqattn._checks import check_seeds
 from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.activity.augmentation import make_augmentation
+from keras_seqattn.activity.baselines import import_linear_model
 from keras_seqattn.activity.baselines import logistic_baseline
 from keras_seqattn.activity.baselines import majority_baseline
+from keras_seqattn.activity.fold_result import FoldResult
 from keras_seqattn.activity.report import ActivityReport
-from keras_seqattn.activity.report import FoldResult
 from keras_seqattn.activity.score import Score
 from keras_seqattn.activity.training import RECIPE
 from keras_seqattn.activity.training import ActivityTrainer
@@ -126,7 +127,8 @@ def classify_recordings(
             "`cells` must name at least one, and none twice. "
             f"Received: cells={cells}"
         )
-    # Before a training, not in it.
+    # Before a training, not in it, nor after it.
+    import_linear_model()
     make_augmentation(recipe.augmentation)
     recipe.class_weight(windows.y, len(windows.classes))
     split = subject_folds(windows.subject, folds)
@@ -162,6 +164,8 @@ def classify_recordings(
             "backend": keras.backend.backend(),
         },
         classes=windows.classes,
+        y=windows.y,
+        subject=windows.subject,
         folds=tuple(
             tuple(np.unique(windows.subject[own]).tolist()) for _, own in split
         ),
@@ -284,9 +288,14 @@ def _fold_result(
     train, watched, scored = part
     patience = trainer.recipe.patience
     trained = trainer.train(seed, train, watched, patience, title)
+    final, best = (
+        trained.probabilities(scored, when) for when in ("final", "best")
+    )
+    y, classes = trainer.windows.y[scored], final.shape[1]
     return FoldResult(
-        final=trained.score(scored, "final"),
-        best=trained.score(scored, "best"),
+        final=Score.of(y, final.argmax(axis=1), classes),
+        best=Score.of(y, best.argmax(axis=1), classes),
+        probabilities=final,
         best_epoch=trained.best_epoch,
         history={
             name: [float(value) for value in values]

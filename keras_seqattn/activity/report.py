@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_choice
 from keras_seqattn._training.tables import Tabulated
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
+from keras_seqattn.activity.fold_result import FoldResult
 from keras_seqattn.activity.score import Score
 
 BEST_TITLES = {
@@ -17,26 +19,7 @@ BEST_TITLES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class FoldResult:
-    """One training, scored on subjects it was not trained on.
-
-    Attributes:
-        final: The `Score` after the last epoch.
-        best: The `Score` after the best epoch of `val_accuracy`.
-        best_epoch: That epoch, from 1.
-        history: For each epoch `loss`, `accuracy`, `val_loss`,
-            `val_accuracy` and `val_macro_f1`. The last three are of the
-            validation subjects, or, if there are none, of the scored ones.
-    """
-
-    final: Score
-    best: Score
-    best_epoch: int
-    history: dict[str, list[float]]
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ActivityReport(Tabulated):
     """What `classify_recordings` found.
 
@@ -47,6 +30,8 @@ class ActivityReport(Tabulated):
     Attributes:
         settings: The arguments that the numbers depend on.
         classes: Names of the activities.
+        y: Integers `(windows,)`, the true classes.
+        subject: Array `(windows,)`, who was recorded.
         folds: The subjects of each fold.
         results: For each cell and seed one `FoldResult` a fold.
         baselines: For each simple classifier one `Score` a fold.
@@ -57,7 +42,9 @@ class ActivityReport(Tabulated):
 
     settings: dict[str, Any]
     classes: tuple[str, ...]
-    folds: tuple[tuple[int, ...], ...]
+    y: np.ndarray
+    subject: np.ndarray
+    folds: tuple[tuple[int | str, ...], ...]
     results: dict[str, tuple[tuple[FoldResult, ...], ...]]
     baselines: dict[str, tuple[Score, ...]]
     parameters: dict[str, int]
@@ -74,6 +61,100 @@ class ActivityReport(Tabulated):
             Score.pooled([getattr(fold, when) for fold in folds])
             for folds in self.results[cell]
         )
+
+    def predictions(self, cell: str, method: str = "predict") -> np.ndarray:
+        """Return what was said of each window by who was not trained on it.
+
+        As scikit-learn's `cross_val_predict`, after the last epoch.
+
+        Args:
+            cell: A key of `results`.
+            method: `"predict"` or `"predict_proba"`.
+
+        Returns:
+            One row a seed, the windows in their own order: indices into
+            `classes`, `(seeds, windows)`; or probabilities, `(seeds, windows,
+            classes)`.
+        """
+        check_choice("method", method, ("predict", "predict_proba"))
+        seeds = self.results[cell]
+        shape = (len(seeds), len(self.y), len(self.classes))
+        found = np.empty(shape, "float32")
+        for number, results in enumerate(seeds):
+            for subjects, result in zip(self.folds, results, strict=True):
+                own = np.isin(self.subject, subjects)
+                found[number, own] = result.probabilities
+        return found if method == "predict_proba" else found.argmax(axis=2)
+
+    def per_class(self, cell: str) -> dict[str, tuple[float, ...]]:
+        """Return the recall of each class, one number a seed.
+
+        Args:
+            cell: A key of `results`, or of `baselines` (of one seed).
+        """
+        recall = [score.recall_per_class for score in self._scores(cell)]
+        return {
+            name: tuple(float(seed[code]) for seed in recall)
+            for code, name in enumerate(self.classes)
+        }
+
+    def per_subject(self, cell: str) -> dict[int | str, tuple[Score, ...]]:
+        """Return the `Score` of each subject, one a seed.
+
+        Args:
+            cell: A key of `results`.
+        """
+        predicted = self.predictions(cell)
+        return {
+            one.item(): tuple(
+                Score.of(self.y[own], seed[own], len(self.classes))
+                for seed in predicted
+            )
+            for one in np.unique(self.subject)
+            for own in [self.subject == one]
+        }
+
+    def class_table(self) -> str:
+        """Return the recall of each class in markdown, one row a class."""
+        cells = [*self.baselines, *self.results]
+        recall = [self.per_class(cell) for cell in cells]
+        there = np.bincount(self.y, minlength=len(self.classes))
+        return markdown_table(
+            ["recall of", "windows", *cells],
+            [
+                [
+                    name,
+                    str(there[code]),
+                    *(mean_and_deviation(of_cell[name]) for of_cell in recall),
+                ]
+                for code, name in enumerate(self.classes)
+            ],
+        )
+
+    def subject_table(self) -> str:
+        """Return the accuracy on each subject in markdown, one row each."""
+        by_cell = [self.per_subject(cell) for cell in self.results]
+        return markdown_table(
+            ["accuracy on subject", "windows", *self.results],
+            [
+                [
+                    str(one.item()),
+                    str(count),
+                    *(
+                        mean_and_deviation([s.accuracy for s in x[one.item()]])
+                        for x in by_cell
+                    ),
+                ]
+                for one, count in zip(
+                    *np.unique(self.subject, return_counts=True), strict=True
+                )
+            ],
+        )
+
+    def _scores(self, name: str) -> tuple[Score, ...]:
+        if name in self.baselines:
+            return (Score.pooled(self.baselines[name]),)
+        return self.scores(name)
 
     def table(self) -> str:
         """Return the comparison as a markdown table.
@@ -134,6 +215,10 @@ class ActivityReport(Tabulated):
                         "seed": seed,
                         "final": final.to_dict(),
                         "best": best.to_dict(),
+                        "subjects": [
+                            {"subject": one, **scores[number].to_dict()}
+                            for one, scores in by_subject.items()
+                        ],
                         "folds": [
                             {
                                 "final": fold.final.to_dict(),
@@ -144,15 +229,18 @@ class ActivityReport(Tabulated):
                             for fold in folds
                         ],
                     }
-                    for seed, folds, final, best in zip(
-                        self.settings["seeds"],
-                        seeds,
-                        self.scores(cell),
-                        self.scores(cell, "best"),
-                        strict=True,
+                    for number, (seed, folds, final, best) in enumerate(
+                        zip(
+                            self.settings["seeds"],
+                            seeds,
+                            self.scores(cell),
+                            self.scores(cell, "best"),
+                            strict=True,
+                        )
                     )
                 ]
                 for cell, seeds in self.results.items()
+                for by_subject in [self.per_subject(cell)]
             },
         }
 

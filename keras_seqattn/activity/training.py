@@ -216,16 +216,11 @@ class TrainedClassifier:
     weights: dict[str, list[np.ndarray]]
     best_epoch: int
 
-    def score(self, scored: np.ndarray, when: str) -> Score:
-        """Score on some windows, at the `"final"` or the `"best"` epoch."""
+    def probabilities(self, some: np.ndarray, when: str) -> np.ndarray:
+        """Recognize some windows, at the `"final"` or the `"best"` epoch."""
         self.model.set_weights(self.weights[when])
-        windows = self.part.windows
-        x = self.part.standardizer.transform(windows.x[scored])
-        return Score.of(
-            windows.y[scored],
-            predict(self.model, x).argmax(axis=1),
-            len(windows.classes),
-        )
+        x = self.part.standardizer.transform(self.part.windows.x[some])
+        return predict(self.model, x)
 
     def deploy(self, name: str) -> keras.Model:
         """Return the model of the final epoch, which takes raw windows."""
