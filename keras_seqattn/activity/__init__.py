@@ -1,5 +1,9 @@
 """Recognize activities: folds by subject, train, compare, report."""
 
+import importlib
+from typing import TYPE_CHECKING
+from typing import Any
+
 from keras_seqattn._training.recipe import Recipe as Recipe
 from keras_seqattn.activity.augmentation import RotateAndScale as RotateAndScale
 from keras_seqattn.activity.augmentation import (
@@ -42,3 +46,18 @@ from keras_seqattn.activity.timeline import (
     ActivityTimeline as ActivityTimeline,
 )
 from keras_seqattn.activity.training import RECIPE as RECIPE
+
+if TYPE_CHECKING:
+    from keras_seqattn.activity.estimator import (
+        ActivityEstimator as ActivityEstimator,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    # It needs scikit-learn: imported when it is first used.
+    if name == "ActivityEstimator":
+        estimator = importlib.import_module("keras_seqattn.activity.estimator")
+        return estimator.ActivityEstimator
+    raise AttributeError(
+        f"module 'keras_seqattn.activity' has no attribute {name!r}"
+    )

@@ -230,9 +230,10 @@ def _read(source: Any, **reading: Any) -> Sequence[SignalRecording]:
     # Here, since reading needs more packages than predicting.
     from keras_seqattn import activity
 
-    if not hasattr(activity, "read_recordings"):
+    read: Any = getattr(activity, "read_recordings", None)
+    if read is None:
         raise TypeError(
             "`source` must be a `SignalRecording`, or a list of them. "
             f"Received: {type(source).__name__}"
         )
-    return activity.read_recordings(source, **reading)
+    return read(source, **reading)
