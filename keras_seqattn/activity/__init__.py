@@ -18,8 +18,8 @@ from keras_seqattn.activity.baselines import (
 from keras_seqattn.activity.compare import (
     classify_recordings as classify_recordings,
 )
-from keras_seqattn.activity.compare import score_model as score_model
-from keras_seqattn.activity.compare import train_final as train_final
+from keras_seqattn.activity.final import score_model as score_model
+from keras_seqattn.activity.final import train_final as train_final
 from keras_seqattn.activity.deployed import (
     predict_recording as predict_recording,
 )

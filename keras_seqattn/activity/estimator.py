@@ -21,7 +21,7 @@ except ImportError as error:
     ) from error
 
 from keras_seqattn._training.recipe import Recipe
-from keras_seqattn.activity.compare import train_final
+from keras_seqattn.activity.final import train_final
 from keras_seqattn.activity.training import predict
 from keras_seqattn.models.activity_classifier import build_activity_classifier
 from keras_seqattn.windows.activity_windows import ActivityWindows

@@ -14,14 +14,11 @@ TIMESTEPS = 8
 LEVELS = np.array([0.0, 4.0, 8.0])
 
 
-def known_classifier():
-    """Of a window: softmax of the closeness of the mean of `acc` to a level.
-
-    Deployed by the trainer, so that it carries what a trained one carries.
-    """
+def known_windows():
+    """Windows of each class, of three people."""
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3
-    windows = activity.ActivityWindows(
+    return activity.ActivityWindows(
         x=rng.normal(size=(60, TIMESTEPS, 2))
         + LEVELS[y][:, None, None] * [1, 0],
         y=y,
@@ -30,7 +27,14 @@ def known_classifier():
         channels=CHANNELS,
         rate=RATE,
     )
-    part = TrainingPart(windows, np.arange(60))
+
+
+def known_classifier():
+    """Of a window: softmax of the closeness of the mean of `acc` to a level.
+
+    Deployed by the trainer, so that it carries what a trained one carries.
+    """
+    part = TrainingPart(known_windows(), np.arange(60))
     mean, scale = part.standardizer.mean, part.standardizer.scale
     inputs = keras.Input((TIMESTEPS, 2))
     x = keras.layers.GlobalAveragePooling1D()(inputs)

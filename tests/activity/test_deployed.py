@@ -259,6 +259,24 @@ def test_recordings_without_a_window():
         predict(recording(np.full(20, 3e38)))
 
 
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"channels": ("gyro", "acc")}, r"the channels of .*\('acc', 'gyro'\)"),
+        ({"classes": ("a", "b", "c"), "y": [0] * 60}, "the classes of those"),
+        ({"rate": 50}, r"the rate of those trained on, 10.0. Received: 50.0"),
+        ({"x": np.zeros((60, 9, 2))}, "the length of .* 8. Received: 9"),
+    ],
+)
+def test_windows_to_score_that_do_not_fit(changes, message):
+    fields = vars(classifiers.known_windows())
+    score = activity.score_model(MODEL, classifiers.known_windows())
+    assert score.accuracy > 0.9 and score.confusion.sum() == 60
+    windows = activity.ActivityWindows(**{**fields, **changes})
+    with pytest.raises(ValueError, match=message):
+        activity.score_model(MODEL, windows)
+
+
 def test_models_that_do_not_say_it():
     with pytest.raises(ValueError, match=r"`activity.train_final` gives one"):
         activity.predict_recording(MODEL.layers[-1], recording(ACC))
