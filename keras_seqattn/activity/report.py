@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_seqattn._checks import check_choice
 from keras_seqattn._training.tables import Tabulated
+from keras_seqattn._training.tables import breakdown_table
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.activity.fold_result import FoldResult
@@ -62,49 +63,69 @@ class ActivityReport(Tabulated):
             for folds in self.results[cell]
         )
 
-    def predictions(self, cell: str, method: str = "predict") -> np.ndarray:
+    def predictions(
+        self,
+        cell: str | None = None,
+        *,
+        seed: int | None = None,
+        method: str = "predict",
+    ) -> np.ndarray:
         """Return what was said of each window by who was not trained on it.
 
         As scikit-learn's `cross_val_predict`, after the last epoch.
 
         Args:
-            cell: A key of `results`.
+            cell: A key of `results`. Default: the only one.
+            seed: One of the seeds. Default: the first.
             method: `"predict"` or `"predict_proba"`.
 
         Returns:
-            One row a seed, the windows in their own order: indices into
-            `classes`, `(seeds, windows)`; or probabilities, `(seeds, windows,
-            classes)`.
+            The windows in their own order: indices into `classes`,
+            `(windows,)`; or probabilities, `(windows, classes)`.
+
+        Raises:
+            ValueError: Another cell, seed or method, or no cell of several.
         """
         check_choice("method", method, ("predict", "predict_proba"))
-        seeds = self.results[cell]
-        shape = (len(seeds), len(self.y), len(self.classes))
-        found = np.empty(shape, "float32")
-        for number, results in enumerate(seeds):
-            for subjects, result in zip(self.folds, results, strict=True):
-                own = np.isin(self.subject, subjects)
-                found[number, own] = result.probabilities
-        return found if method == "predict_proba" else found.argmax(axis=2)
+        seeds = self.settings["seeds"]
+        seed = seeds[0] if seed is None else check_choice("seed", seed, seeds)
+        found = np.empty((len(self.y), len(self.classes)), "float32")
+        results = self.results[self._cell(cell)][seeds.index(seed)]
+        for subjects, result in zip(self.folds, results, strict=True):
+            found[np.isin(self.subject, subjects)] = result.probabilities
+        return found if method == "predict_proba" else found.argmax(axis=1)
 
-    def per_class(self, cell: str) -> dict[str, tuple[float, ...]]:
+    def per_class(
+        self, cell: str | None = None
+    ) -> dict[str, tuple[float, ...]]:
         """Return the recall of each class, one number a seed.
 
         Args:
-            cell: A key of `results`, or of `baselines` (of one seed).
+            cell: A key of `results`, or of `baselines` (as of one seed).
+                Default: the only key of `results`.
         """
-        recall = [score.recall_per_class for score in self._scores(cell)]
+        scores = (
+            [Score.pooled(self.baselines[cell])]
+            if cell in self.baselines
+            else self.scores(self._cell(cell))
+        )
+        recall = [score.recall_per_class for score in scores]
         return {
             name: tuple(float(seed[code]) for seed in recall)
             for code, name in enumerate(self.classes)
         }
 
-    def per_subject(self, cell: str) -> dict[int | str, tuple[Score, ...]]:
+    def per_subject(
+        self, cell: str | None = None
+    ) -> dict[int | str, tuple[Score, ...]]:
         """Return the `Score` of each subject, one a seed.
 
         Args:
-            cell: A key of `results`.
+            cell: A key of `results`. Default: the only one.
         """
-        predicted = self.predictions(cell)
+        predicted = [
+            self.predictions(cell, seed=seed) for seed in self.settings["seeds"]
+        ]
         return {
             one.item(): tuple(
                 Score.of(self.y[own], seed[own], len(self.classes))
@@ -117,44 +138,32 @@ class ActivityReport(Tabulated):
     def class_table(self) -> str:
         """Return the recall of each class in markdown, one row a class."""
         cells = [*self.baselines, *self.results]
-        recall = [self.per_class(cell) for cell in cells]
         there = np.bincount(self.y, minlength=len(self.classes))
-        return markdown_table(
-            ["recall of", "windows", *cells],
-            [
-                [
-                    name,
-                    str(there[code]),
-                    *(mean_and_deviation(of_cell[name]) for of_cell in recall),
-                ]
-                for code, name in enumerate(self.classes)
-            ],
+        return breakdown_table(
+            "recall of",
+            dict(zip(self.classes, there.tolist(), strict=True)),
+            {cell: self.per_class(cell) for cell in cells},
         )
 
     def subject_table(self) -> str:
         """Return the accuracy on each subject in markdown, one row each."""
-        by_cell = [self.per_subject(cell) for cell in self.results]
-        return markdown_table(
-            ["accuracy on subject", "windows", *self.results],
-            [
-                [
-                    str(one.item()),
-                    str(count),
-                    *(
-                        mean_and_deviation([s.accuracy for s in x[one.item()]])
-                        for x in by_cell
-                    ),
-                ]
-                for one, count in zip(
-                    *np.unique(self.subject, return_counts=True), strict=True
-                )
-            ],
+        who, there = np.unique(self.subject, return_counts=True)
+        return breakdown_table(
+            "accuracy on subject",
+            dict(zip(who.tolist(), there.tolist(), strict=True)),
+            {
+                cell: {
+                    one: [score.accuracy for score in scores]
+                    for one, scores in self.per_subject(cell).items()
+                }
+                for cell in self.results
+            },
         )
 
-    def _scores(self, name: str) -> tuple[Score, ...]:
-        if name in self.baselines:
-            return (Score.pooled(self.baselines[name]),)
-        return self.scores(name)
+    def _cell(self, cell: str | None) -> str:
+        if cell is None and len(self.results) == 1:
+            return next(iter(self.results))
+        return check_choice("cell", cell, self.results)
 
     def table(self) -> str:
         """Return the comparison as a markdown table.

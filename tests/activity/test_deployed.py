@@ -84,6 +84,15 @@ def test_what_a_bundle_says(format, tmp_path):
 
         (entry,) = onnx.load(path).metadata_props
         assert json.loads(entry.value) == said
+    if format == "saved_model":
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(path)
+        inside = loaded.signatures["preprocessing"]()
+        assert float(inside["rate"]) == 10 and int(inside["timesteps"]) == 8
+        for name in ("classes", "channels"):
+            found = [text.decode() for text in inside[name].numpy()]
+            assert found == said[name]
 
 
 # The time line.

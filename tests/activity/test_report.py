@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -57,13 +58,22 @@ PREDICTED = SAID.argmax(axis=2)
 
 
 def test_predictions_are_in_the_order_of_the_windows():
-    np.testing.assert_array_equal(REPORT.predictions("larnn"), PREDICTED)
-    found = REPORT.predictions("larnn", "predict_proba")
-    np.testing.assert_array_equal(found, SAID)
-    with pytest.raises(ValueError, match="`method` must be one of"):
-        REPORT.predictions("larnn", "transform")
-    with pytest.raises(KeyError, match="lstm"):
-        REPORT.predictions("lstm")
+    for seed, predicted in enumerate(PREDICTED):
+        found = REPORT.predictions("larnn", seed=seed)
+        np.testing.assert_array_equal(found, predicted)
+        found = REPORT.predictions(seed=seed, method="predict_proba")
+        np.testing.assert_array_equal(found, SAID[seed])
+    np.testing.assert_array_equal(REPORT.predictions(), PREDICTED[0])
+    two = {"larnn": REPORT.results["larnn"], "lstm": REPORT.results["larnn"]}
+    several = dataclasses.replace(REPORT, results=two)
+    for arguments, message in (
+        ({"method": "transform"}, "`method` must be one of"),
+        ({"seed": 2}, r"`seed` must be one of \(0, 1\)"),
+        ({"cell": "gru"}, r"`cell` must be one of \('larnn', 'lstm'\)"),
+        ({}, r"must be one of \('larnn', 'lstm'\). Received: cell=None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            several.predictions(**arguments)
 
 
 def test_recall_by_class():
