@@ -143,7 +143,8 @@ def predict_recording(
     check_choice("smoothing", smoothing, SMOOTHINGS)
     if smoothing_seconds is not None:
         check_positive_number("smoothing_seconds", smoothing_seconds)
-    settings = (overlap, smoothing, smoothing_seconds, tuple(ignore))
+    ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    settings = (overlap, smoothing, smoothing_seconds, ignore)
     recordings = _recordings(source, said, reading)
     if isinstance(source, list | tuple):
         return [_predict_one(model, said, x, *settings) for x in recordings]

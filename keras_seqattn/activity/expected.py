@@ -59,6 +59,12 @@ def channels_in_order(
             f"`read_recordings`. Received: {list(have)} in "
             f"{recording.source}, missing: {missing}"
         )
+    needed = [name for name in ignore if name in wanted]
+    if needed:
+        raise ValueError(
+            "`ignore` must not name what the classifier was trained on, "
+            f"{list(wanted)}. Received: {needed}"
+        )
     unknown = [name for name in have if name not in (*wanted, *ignore)]
     if unknown:
         raise ValueError(

@@ -210,6 +210,10 @@ def test_channels_are_found_by_name():
     other = recording(ACC, signal=signal, channels=("gyro", "mag", "acc"))
     found = predict(other, ignore=["mag"])
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    found = predict(other, ignore="mag")
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    with pytest.raises(ValueError, match=r"was trained on.*: \['acc'\]"):
+        predict(other, ignore=["mag", "acc"])
     with pytest.raises(ValueError, match=r"leave them out: `ignore=\['mag'\]`"):
         predict(other)
 
