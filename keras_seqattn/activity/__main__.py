@@ -83,7 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         timelines = _predict(given)
         write_csv(output, timelines)
         if given.figure:
-            _draw(timelines, given.figure)
+            # Here, since there need not be figures.
+            drawing = importlib.import_module(
+                "keras_seqattn.visualization.timeline"
+            )
+            drawing.save_figure(timelines, given.figure)
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         _stop(error)
     for timeline in timelines:
@@ -140,24 +144,6 @@ def _check_places(
             raise FileNotFoundError(
                 f"{str(path)!r} must be a file in a folder that there is."
             )
-
-
-def _draw(timelines: list[ActivityTimeline], path: pathlib.Path) -> None:
-    # Here, since the package is used without figures, too.
-    visualization: Any = importlib.import_module("keras_seqattn.visualization")
-    pyplot = importlib.import_module("matplotlib.pyplot")
-    pyplot.switch_backend("Agg")
-    figure, axes = pyplot.subplots(
-        len(timelines),
-        figsize=(10, 2.2 * len(timelines)),
-        layout="constrained",
-        squeeze=False,
-    )
-    for ax, timeline in zip(axes[:, 0], timelines, strict=True):
-        visualization.plot_timeline(timeline, ax=ax)
-        ax.set_yticks([0], [pathlib.Path(timeline.source).name])
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def _summary(timeline: ActivityTimeline) -> str:

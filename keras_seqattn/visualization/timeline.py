@@ -1,11 +1,15 @@
 """The figure of what was recognized in a recording."""
 
+import os
+import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_seqattn.activity.timeline import ActivityTimeline
 from keras_seqattn.activity.timeline import runs
+from keras_seqattn.visualization.axes import Figure
 from keras_seqattn.visualization.axes import given_or_new
 
 # Okabe & Ito's, told apart by colour-blind eyes too; with a pattern from the
@@ -86,6 +90,19 @@ def plot_timeline(
             fontsize="small",
         )
     return ax
+
+
+def save_figure(
+    timelines: Sequence[ActivityTimeline], path: str | os.PathLike[str]
+) -> None:
+    """Draw time lines one below the other, each with its source's name."""
+    # Not pyplot's, which would ask for a screen.
+    figure = Figure((10, 2.2 * len(timelines)), layout="constrained")
+    axes = figure.subplots(len(timelines), squeeze=False)[:, 0]
+    for ax, timeline in zip(axes, timelines, strict=True):
+        plot_timeline(timeline, ax=ax)
+        ax.set_yticks([0], [pathlib.Path(timeline.source).name])
+    figure.savefig(path, dpi=120)
 
 
 def _look(code: int) -> dict[str, Any]:

@@ -753,6 +753,7 @@ def test_fewer_windows_than_a_batch():
     assert np.isfinite(report.results["dense"][0][0].history["loss"]).all()
 
 
+@pytest.mark.nan
 def test_training_that_explodes():
     def infinite(x, y, rng):
         return x, y * np.nan
