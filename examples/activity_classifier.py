@@ -159,7 +159,8 @@ def main() -> None:
         )
         print(f"\nThe comparison took {time.time() - start:.0f} s.\n")
         report.show()
-        (output / "report.md").write_text(report.table() + "\n")
+        tables = [report.table(), report.class_table(), report.subject_table()]
+        (output / "report.md").write_text("\n\n".join(tables) + "\n")
         draw(report, output / "activity_classifier.png")
         (output / "report.json").write_text(
             json.dumps(report.to_dict(), indent=1, allow_nan=False)
@@ -223,7 +224,7 @@ def write(
     for name, what in (
         ("activity_classifier.png", "confusion matrices, learning curves"),
         ("attention.png", "which past cells one window attends to"),
-        ("report.md", "the table"),
+        ("report.md", "the table, recall by class, accuracy by subject"),
         ("report.json", "every number"),
         ("test.json", "the score on --test"),
         ("classifier.keras", "keras.saving.load_model(...)"),
@@ -271,7 +272,8 @@ def draw_attention(
 
     from keras_seqattn import visualization
 
-    _, standardize, inner = classifier.layers
+    standardize = classifier.get_layer("standardize")
+    inner = classifier.layers[-1]
     scores = ks.models.past_attention_model(inner).predict(
         standardize(windows.x[:1]), verbose=0
     )

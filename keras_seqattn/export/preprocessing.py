@@ -1,6 +1,7 @@
 """What must be done to a recording before the exported model sees it."""
 
 import dataclasses
+import json
 import numbers
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -35,6 +36,10 @@ class Preprocessing:
         window: Timesteps of the windows that were searched (T).
         timesteps: Timesteps of the model's window (T*).
         bin_width: Duration of one timestep in seconds.
+        rate: Samples in a second, of a signal that was sampled and not
+            counted in bins.
+        signal_options: What was done to the signal before the channels were
+            what the model takes, such as a low-pass: JSON values by name.
         lag: Seconds by which what is decoded follows the end of its bin.
         quantity: What is decoded, such as `"velocity"`.
         channels: Name of each channel.
@@ -71,6 +76,8 @@ class Preprocessing:
     window: int | None = None
     timesteps: int | None = None
     bin_width: float | None = None
+    rate: float | None = None
+    signal_options: Mapping[str, Any] | None = None
     lag: float | None = None
     quantity: str | None = None
     channels: Sequence[str] | None = None
@@ -96,6 +103,8 @@ class Preprocessing:
             "window": check_positive_integer,
             "timesteps": check_positive_integer,
             "bin_width": check_positive_number,
+            "rate": check_positive_number,
+            "signal_options": _json_values,
             "lag": check_finite_number,
             "quantity": check_text,
             "channels": _texts,
@@ -191,6 +200,20 @@ def _list(name: str, value: Any) -> list[Any]:
             f"Received: {name}={value!r}"
         )
     return list(value)
+
+
+def _json_values(name: str, value: Any) -> dict[str, Any]:
+    # As they come back from JSON, or a loaded model would say something else.
+    try:
+        plain = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise ValueError(
+            f"`{name}` must be a dictionary from names to values that JSON "
+            f"can hold. Received: {name}={value!r}"
+        )
+    return plain
 
 
 def _texts_by_name(name: str, value: Any) -> dict[str, str]:

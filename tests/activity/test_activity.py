@@ -753,6 +753,7 @@ def test_fewer_windows_than_a_batch():
     assert np.isfinite(report.results["dense"][0][0].history["loss"]).all()
 
 
+@pytest.mark.nan
 def test_training_that_explodes():
     def infinite(x, y, rng):
         return x, y * np.nan
@@ -802,6 +803,26 @@ def test_the_table_and_the_dictionary_hold_the_numbers(report):
     )
     assert sorted(np.concatenate(numbers["folds"])) == [1, 2, 3, 4, 5, 6]
     assert numbers["settings"]["epochs"] == 3
+    # Out of the folds, and in the windows' own order.
+    for seed, score in enumerate(scores):
+        predicted = report.predictions("narrow", seed=seed)
+        found = Score.of(LABELS, predicted, 3).confusion
+        np.testing.assert_array_equal(found, score.confusion)
+    by_subject = report.per_subject("narrow")
+    for number, score in enumerate(scores):
+        pooled = Score.pooled([seeds[number] for seeds in by_subject.values()])
+        np.testing.assert_array_equal(pooled.confusion, score.confusion)
+
+
+def test_a_missing_scikit_learn_is_told_before_a_training(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+
+    def no_training(*arguments, **settings):
+        raise AssertionError
+
+    monkeypatch.setattr(activity.compare, "ActivityTrainer", no_training)
+    with pytest.raises(ImportError, match=r"install keras_seqattn\[activity\]"):
+        compare(seeds=(0,))
 
 
 @pytest.mark.parametrize(
