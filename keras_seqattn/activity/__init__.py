@@ -16,8 +16,6 @@ from keras_seqattn.activity.compare import (
 )
 from keras_seqattn.activity.compare import score_model as score_model
 from keras_seqattn.activity.compare import train_final as train_final
-from keras_seqattn.activity.npz_files import load_continuous as load_continuous
-from keras_seqattn.activity.csv_file import load_csv as load_csv
 from keras_seqattn.windows.activity_windows import (
     ActivityWindows as ActivityWindows,
 )
@@ -31,5 +29,6 @@ from keras_seqattn.activity.score import Score as Score
 from keras_seqattn.activity.seglearn_watch import (
     load_seglearn_watch as load_seglearn_watch,
 )
-from keras_seqattn.activity.sources import load_activity as load_activity
+from keras_seqattn.activity.recordings import read_recordings as read_recordings
+from keras_seqattn.activity.sources import load_recordings as load_recordings
 from keras_seqattn.activity.training import RECIPE as RECIPE

@@ -206,13 +206,14 @@ def _pieces(part: Stretch) -> list[tuple[float, int, int]]:
     return found
 
 
-def common_rate(rates: dict[str, float]) -> float:
+def common_rate(rates: dict[str, float], samples: int = 1000) -> float:
     """Choose the rate of several recordings: their own, or the lowest.
 
     Rates that differ by less than a hundredth are one, the median.
 
     Args:
         rates: For each place its rate.
+        samples: How many samples tell of it.
 
     Raises:
         ValueError: The highest is more than 2.5 times the lowest.
@@ -220,7 +221,7 @@ def common_rate(rates: dict[str, float]) -> float:
     values = np.array([*rates.values()])
     middle = float(np.median(values))
     if (np.abs(values / middle - 1) < 0.01).all():
-        return _neat(middle)
+        return _neat(middle, samples)
     low, high = (
         min(rates, key=rates.__getitem__),
         max(rates, key=rates.__getitem__),
@@ -231,13 +232,13 @@ def common_rate(rates: dict[str, float]) -> float:
             f"resampled to it. Received: {rates[low]:.4g} Hz in {low}, "
             f"{rates[high]:.4g} Hz in {high}"
         )
-    return _neat(rates[low])
+    return _neat(rates[low], samples)
 
 
-def _neat(rate: float) -> float:
+def _neat(rate: float, samples: int) -> float:
     """50 for 49.999, which is no other rate to anybody."""
-    whole = float(round(rate))
-    return whole if whole and abs(rate / whole - 1) < 1e-3 else rate
+    whole, near = float(round(rate)), max(1e-3, 0.25 / samples)
+    return whole if whole and abs(rate / whole - 1) < near else rate
 
 
 def to_grid(
