@@ -29,7 +29,9 @@ def text_of(column: Any) -> np.ndarray:
 def numbers_of(column: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers, NaN where there are none, and which cells are bad."""
     pd = pandas()
-    if pd.api.types.is_bool_dtype(column):
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_complex_dtype(
+        column
+    ):
         return np.full(len(column), np.nan), np.ones(len(column), bool)
     if pd.api.types.is_numeric_dtype(column):
         numbers = column.to_numpy("float64", na_value=np.nan)

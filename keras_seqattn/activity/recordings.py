@@ -90,6 +90,18 @@ def read_recordings(
         rate = check_positive_number("rate", rate)
     if max_gap is not None:
         max_gap = check_positive_number("max_gap", max_gap)
+    for name, value, kinds in (
+        ("columns", columns, Mapping),
+        ("time", time, (str, list, tuple)),
+        ("subject_from", subject_from, str),
+        ("sensor", sensor, str),
+        ("options", options, SignalOptions),
+    ):
+        if value is not None and not isinstance(value, kinds):
+            raise ValueError(
+                f"`{name}` must be as `read_recordings` documents it. "
+                f"Received: {name}={value!r}"
+            )
     sources = list_sources(source)
     known = _label(label, time_unit)
     table = TableOptions(columns, time, time_unit, subject_from, known, sensor)
@@ -100,6 +112,11 @@ def read_recordings(
     ]
     if isinstance(known, Intervals):
         known.check_used()
+    if isinstance(known, str) and all(s.label is None for s in streams):
+        raise ValueError(
+            "`label` must be a column of the table, or the path of a table of "
+            f"intervals. Received: label={known!r}, which is neither"
+        )
     _check_columns(streams, columns)
     groups = [
         [merging.timed(stream, max_gap, rate) for stream in group]

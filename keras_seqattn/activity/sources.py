@@ -90,6 +90,10 @@ def load_recordings(
         **({} if classes is None else {"classes": classes}),
         **({} if unlabelled == "refuse" else {"unlabelled": unlabelled}),
     }
+    if classes is not None and not isinstance(classes, list | tuple):
+        raise ValueError(
+            f"`classes` must be a list of names. Received: classes={classes!r}"
+        )
     known = _published(source, part, own, cutting)
     if known is not None:
         return known
