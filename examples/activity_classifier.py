@@ -10,7 +10,7 @@ Without arguments it reads the smartwatch recordings that the package seglearn
 ships: 7 shoulder exercises, 10 subjects, no download. `--data` takes the
 archive or the folder of UCI HAR or of the smartwatch set of Matey-Sanz et al.,
 or a recording of your own, `.npz` or `.csv`
-(`keras_seqattn.activity.load_activity`):
+(`keras_seqattn.activity.load_recordings`):
 
     python examples/activity_classifier.py
     python examples/activity_classifier.py --data "UCI HAR Dataset.zip"
@@ -128,7 +128,7 @@ def main() -> None:
 
     Windows of the raw signal, each with an activity and a subject.
     """
-    windows = activity.load_activity(arguments.data)
+    windows = activity.load_recordings(arguments.data)
     count, timesteps, channels = windows.x.shape
     print(
         f"{count} windows of {timesteps} samples at {windows.rate:g} Hz, "
@@ -210,7 +210,9 @@ def write(
     )
     if test:
         score = activity.score_model(
-            loaded, activity.load_activity(test, "test"), trained_on=windows
+            loaded,
+            activity.load_recordings(test, part="test"),
+            trained_on=windows,
         )
         (output / "test.json").write_text(json.dumps(score.to_dict(), indent=1))
         print(

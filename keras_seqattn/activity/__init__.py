@@ -26,8 +26,6 @@ from keras_seqattn.activity.deployed import (
 from keras_seqattn.activity.events import EventScore as EventScore
 from keras_seqattn.activity.events import EventScores as EventScores
 from keras_seqattn.activity.events import score_events as score_events
-from keras_seqattn.activity.npz_files import load_continuous as load_continuous
-from keras_seqattn.activity.csv_file import load_csv as load_csv
 from keras_seqattn.windows.activity_windows import (
     ActivityWindows as ActivityWindows,
 )
@@ -41,7 +39,8 @@ from keras_seqattn.activity.score import Score as Score
 from keras_seqattn.activity.seglearn_watch import (
     load_seglearn_watch as load_seglearn_watch,
 )
-from keras_seqattn.activity.sources import load_activity as load_activity
+from keras_seqattn.activity.recordings import read_recordings as read_recordings
+from keras_seqattn.activity.sources import load_recordings as load_recordings
 from keras_seqattn.activity.timeline import (
     ActivityTimeline as ActivityTimeline,
 )

@@ -108,19 +108,16 @@ def _predict(given: argparse.Namespace) -> list[ActivityTimeline]:
         reading["time_unit"] = given.time_unit
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        timelines = [
-            timeline
-            for path in given.files
-            for timeline in predict_recording(
-                model,
-                [str(path)],
-                overlap=given.overlap,
-                smoothing=given.smoothing,
-                smoothing_seconds=given.smoothing_seconds,
-                ignore=given.ignore,
-                **reading,
-            )
-        ]
+        # All at once: one recording may be in several files.
+        timelines = predict_recording(
+            model,
+            [str(path) for path in given.files],
+            overlap=given.overlap,
+            smoothing=given.smoothing,
+            smoothing_seconds=given.smoothing_seconds,
+            ignore=given.ignore,
+            **reading,
+        )
     for warning in caught:
         if issubclass(warning.category, UserWarning):
             print(f"warning: {_line(warning.message)}", file=sys.stderr)

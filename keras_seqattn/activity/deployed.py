@@ -12,6 +12,7 @@ import numpy as np
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_rate
+from keras_seqattn.activity import recordings
 from keras_seqattn.activity.expected import channels_in_order
 from keras_seqattn.activity.expected import said_by
 from keras_seqattn.activity.merging import SMOOTHINGS
@@ -23,6 +24,7 @@ from keras_seqattn.activity.training import PREDICT_BATCH
 from keras_seqattn.activity.training import predict
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.windows.cutting import take_windows
+from keras_seqattn.windows.signal_options import SignalOptions
 from keras_seqattn.windows.signal_recording import SignalRecording
 
 # Windows in memory at once.
@@ -224,17 +226,10 @@ def _recordings(
                 f"{[type(x).__name__ for x in other]}, {list(reading)}"
             )
         return several
-    return _read(source, rate=said.rate, **reading)
-
-
-def _read(source: Any, **reading: Any) -> Sequence[SignalRecording]:
-    # Here, since reading needs more packages than predicting.
-    from keras_seqattn import activity
-
-    read: Any = getattr(activity, "read_recordings", None)
-    if read is None:
-        raise TypeError(
-            "`source` must be a `SignalRecording`, or a list of them. "
-            f"Received: {type(source).__name__}"
-        )
-    return read(source, **reading)
+    options = dict(said.signal_options or {})
+    return recordings.read_recordings(
+        source,
+        rate=said.rate,
+        options=SignalOptions(**options) if options else None,
+        **reading,
+    )

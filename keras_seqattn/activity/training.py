@@ -95,6 +95,9 @@ class TrainingPart:
                 in_model=True,
                 timesteps=self.windows.x.shape[1],
                 rate=self.windows.rate,
+                signal_options=None
+                if self.windows.signal_options is None
+                else self.windows.signal_options.to_dict(),
                 channels=self.windows.channels,
                 classes=self.windows.classes,
             ),

@@ -14,6 +14,7 @@ from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.labels import class_codes
 from keras_seqattn.windows.labels import class_names
 from keras_seqattn.windows.labels import ids
+from keras_seqattn.windows.signal_options import SignalOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ActivityWindows:
         classes: Names of the activities.
         channels: Names of the channels.
         rate: Samples in a second.
+        signal_options: What was done to the signal before, for whoever does
+            it to the next one. Default: nothing.
 
     Raises:
         ValueError: Arrays of the wrong rank or of different lengths, NaN or
@@ -58,6 +61,7 @@ class ActivityWindows:
     classes: tuple[str, ...]
     channels: tuple[str, ...]
     rate: float
+    signal_options: SignalOptions | None = None
 
     def __post_init__(self) -> None:
         x = np.asarray(self.x)

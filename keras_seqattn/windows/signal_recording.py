@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn.windows.clock import ClockReport
 from keras_seqattn.windows.labels import one_id
 
 
@@ -24,6 +25,7 @@ class SignalRecording:
         label: Text of shape `(samples,)`, the activity, `""` where there is
             none. `None`: not told.
         source: Where it came from, for messages.
+        clock: What was done to bring it to one rate. `None`: not told.
 
     Raises:
         ValueError: Arrays of the wrong rank or of different lengths, or NaN
@@ -55,6 +57,7 @@ class SignalRecording:
     subject: int | str | None = None
     label: np.ndarray | None = None
     source: str = "recording"
+    clock: ClockReport | None = None
 
     def __post_init__(self) -> None:
         signal = np.array(self.signal)

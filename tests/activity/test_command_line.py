@@ -8,6 +8,7 @@ import pytest
 
 from keras_seqattn import activity
 from keras_seqattn.activity import __main__ as command_line
+from keras_seqattn.activity import recordings
 from tests.activity import classifiers
 from tests.activity.classifiers import recording
 
@@ -29,16 +30,19 @@ def run(folder, monkeypatch, capsys):
     seen = []
 
     def read_recordings(source, **settings):
-        (path,) = source
+        assert settings.pop("options") is None
         seen.append(settings)
-        acc = ACC[::-1] if "two" in path else ACC
-        segment = np.repeat([0, 1], [57, 3]) if "short" in path else None
-        rate = 20 if "fast" in path else 10
-        return [recording(acc, segment, source=path, rate=rate, subject="eva")]
+        found = []
+        for path in source:
+            acc = ACC[::-1] if "two" in path else ACC
+            segment = np.repeat([0, 1], [57, 3]) if "short" in path else None
+            rate = 20 if "fast" in path else 10
+            found.append(
+                recording(acc, segment, source=path, rate=rate, subject="eva")
+            )
+        return found
 
-    monkeypatch.setattr(
-        activity, "read_recordings", read_recordings, raising=False
-    )
+    monkeypatch.setattr(recordings, "read_recordings", read_recordings)
 
     def run(*arguments, code=0):
         del seen[:]
@@ -89,7 +93,7 @@ def test_several_recordings_and_a_figure(run, folder, tmp_path):
     assert rows[60][0].endswith("two.csv") and rows[60][3] == "run"
     assert figure.read_bytes()[:4] == b"\x89PNG"
     reading = {"columns": {"acc": "Accel X"}, "time_unit": "ms", "rate": 10}
-    assert run.seen == [reading, reading]
+    assert run.seen == [reading]
 
 
 def test_warnings_are_lines(run, folder, tmp_path, capsys):

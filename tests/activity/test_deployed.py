@@ -8,6 +8,7 @@ import pytest
 
 import keras_seqattn as ks
 from keras_seqattn import activity
+from keras_seqattn.activity import recordings
 from keras_seqattn.activity.merging import smooth_windows
 from keras_seqattn.export import preprocessing_of
 from tests.activity import classifiers
@@ -234,11 +235,11 @@ def test_sources_are_read_at_the_rate_of_the_model(monkeypatch):
         seen.append((source, settings))
         return [recording(ACC)] * (2 if source == "folder" else 1)
 
-    monkeypatch.setattr(
-        activity, "read_recordings", read_recordings, raising=False
-    )
+    monkeypatch.setattr(recordings, "read_recordings", read_recordings)
     found = predict("new.csv", columns={"ax": "acc"})
-    assert seen == [("new.csv", {"rate": 10, "columns": {"ax": "acc"}})]
+    assert seen == [
+        ("new.csv", {"rate": 10, "options": None, "columns": {"ax": "acc"}})
+    ]
     assert found.label.tolist() == predict(recording(ACC)).label.tolist()
     assert len(predict(["a.csv"])) == 1
     with pytest.raises(
