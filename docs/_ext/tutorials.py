@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = ROOT / "docs/tutorials"
-# In the order of the site, with settings that keep each near a minute.
+# In the order of the site, with settings of one to three minutes each.
 EXAMPLES = {
     "neural_decoder": "--seeds 0",
     "streaming_decoder": "--bins 4000",
@@ -27,7 +27,7 @@ EXAMPLES = {
     "export_saved_model": "",
     "activity_classifier": "--folds 2 --seeds 0 --epochs 8 --patience 0",
     "memory_network": "--preset factorial --seeds 0",
-    "burst_prop_network": "--trials 2 --seeds 0 --epochs 10",
+    "burst_prop_network": "--seeds 0",
     "data_parallel": "",
 }
 
@@ -86,7 +86,9 @@ def page(stem: str) -> str:
             f"```text\n{(PAGES / stem / 'output.txt').read_text()}```",
             *(["## What it draws"] if figures else []),
             *(
-                f"```{{image}} {stem}/{path.name}\n:alt: {path.stem}\n```"
+                # With a width, a click shows the figure in its own size.
+                f"```{{image}} {stem}/{path.name}\n:alt: {path.stem}\n"
+                ":width: 100%\n```"
                 for path in figures
             ),
             "## The code",
@@ -133,8 +135,9 @@ def write_pages(app: Any = None) -> None:
     files = {stem: page(stem) for stem in EXAMPLES}
     files["index"] = (
         "# Tutorials\n\nThe scripts in `examples/`, with what they print and "
-        "draw. Settings are\nshort here, so that each takes about a minute; "
-        "without them the examples take\nmore seeds and epochs.\n\n"
+        "draw. Settings are\nshort here, one to three minutes each on one "
+        "core; without them the examples take\nmore seeds and epochs, as "
+        "those of the [results](../results.md).\n\n"
         f"```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```"
     )
     for name, text in files.items():
