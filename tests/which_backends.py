@@ -46,6 +46,7 @@ ROOMS = {
     "tests/test_documentation.py": "process",
     "tests/test_export_table.py": "plain",
     "tests/test_safe_files.py": "plain",
+    "tests/test_site.py": "plain",
     "tests/test_structure.py": "plain",
 }
 
