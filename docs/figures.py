@@ -46,13 +46,14 @@ def main() -> None:
     cases, far = task.test_cases(), 2
     modulation = ks.models.modulation_model(memory.model)
     gain = modulation.predict(cases.x, verbose=0)[far, ..., 0]
-    width = 1000 * recording.bin_width
+    bins, width = report.recommendation.timesteps, 1000 * recording.bin_width
 
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     visualization.plot_score_against_timesteps(
         report.recommendation, report.wiener_curve, axes[0]
     )
-    axes[0].set_title("How many bins are enough?")
+    # Titles above the legends.
+    axes[0].set_title("How many bins are enough?", pad=24)
     visualization.plot_decoded_trace(
         report.predictions.true[:150, 0],
         report.predictions.decoded[:150, 0],
@@ -62,7 +63,8 @@ def main() -> None:
         bins=report.predictions.bins[:150],
     )
     axes[1].set_title(
-        f"Decoded with {report.recommendation.timesteps} bins of {width:.0f} ms"
+        f"Decoded with {bins} bins of {width:.0f} ms",
+        pad=24,
     )
     visualization.plot_modulation(
         gain,
