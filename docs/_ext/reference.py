@@ -64,8 +64,13 @@ def items(room: str) -> list[Item]:
             if isinstance(node, ast.FunctionDef)
         ]
     found, modules = [], {}
-    for node in ast.parse(door.read_text()).body:
-        if isinstance(node, ast.ImportFrom):
+    body = ast.parse(door.read_text()).body
+    # What is imported when it is used is named for type checkers.
+    later = [x for node in body if isinstance(node, ast.If) for x in node.body]
+    for node in [*body, *later]:
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(
+            "keras_seqattn"
+        ):
             written = modules.setdefault(
                 node.module, dict(_definitions(node.module))
             )
