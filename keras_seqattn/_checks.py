@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+# Of sizes and counts; sizes of tensors are 32-bit integers here and there.
+LARGEST = 2**31 - 1
 _KINDS = {
     "b": "booleans",
     "iu": "integers",
@@ -64,6 +66,23 @@ def check_array(
     return array
 
 
+def to_float32(array: np.ndarray) -> np.ndarray:
+    """Return an array in float32; what that does not hold is infinite."""
+    with np.errstate(over="ignore"):
+        return array.astype("float32")
+
+
+def check_names(name: str, value: Any, count: int) -> tuple[str, ...]:
+    """Return names as text, or raise if they are not `count` different ones."""
+    names = tuple(str(one).strip() for one in check_list(name, value))
+    if len(names) != count or len(set(names)) != count or "" in names:
+        raise ValueError(
+            f"`{name}` must be {count} names, none empty and none twice. "
+            f"Received: {name}={names}"
+        )
+    return names
+
+
 def check_list(name: str, value: Any) -> tuple[Any, ...]:
     """Return what is in a list or another iterable, or raise if it is none."""
     if isinstance(value, str) or not isinstance(value, Iterable):
@@ -86,10 +105,11 @@ def check_positive_integer(name: str, value: Any) -> int:
     if (
         isinstance(value, bool)
         or not isinstance(value, numbers.Integral)
-        or value < 1
+        or not 1 <= int(value) <= LARGEST
     ):
         raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+            f"`{name}` must be a positive integer, below 2**31. "
+            f"Received: {name}={value!r}"
         )
     return int(value)
 

@@ -28,6 +28,18 @@ class Predictions:
     bins: np.ndarray
     decoded: np.ndarray
 
+    def __post_init__(self) -> None:
+        bins = check_array("bins", self.bins, "(n,)", "iu")
+        decoded = check_array("decoded", self.decoded, "(n, axes)")
+        shape = (len(bins), self.recording.movement.shape[1])
+        if decoded.shape != shape:
+            raise ValueError(
+                "`decoded` must have a row for each of `bins`, and the axes of "
+                f"the movement: {shape}. Received: {decoded.shape}"
+            )
+        object.__setattr__(self, "bins", bins)
+        object.__setattr__(self, "decoded", decoded)
+
     @property
     def times(self) -> np.ndarray:
         """Seconds `(n,)`: the end of each bin.

@@ -386,7 +386,7 @@ def _stamps(times: Any) -> np.ndarray:
     if not isinstance(times, numbers.Real):
         stamps = check_array("times", times, "(spikes,)", "uif")
     else:
-        stamps = np.array([times])
+        stamps = np.array([float(times)])
     if not np.isfinite(stamps).all():
         raise ValueError(
             "`times` must be finite. Received: NaN or infinity in "

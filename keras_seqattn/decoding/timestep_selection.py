@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_integer
 
 RULES = ("default", "original")
@@ -257,6 +258,7 @@ def recommend_timesteps(
 
 def check_threshold(threshold: float) -> float:
     """Return `threshold` as a float, or raise if it is not in (0, 1]."""
+    check_finite_number("threshold", threshold)
     if not 0 < threshold <= 1:
         raise ValueError(
             "`threshold` must be in the range (0, 1], a share of the "

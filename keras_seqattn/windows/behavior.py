@@ -115,7 +115,9 @@ class Behavior:
             Array of shape `(instants, axes)`; NaN where a run does not hold
             all the samples.
         """
-        samples = max(round(span / self.step) + 1, order + 3)
+        # No run holds more samples than there are.
+        samples = round(min(span / self.step, len(self.times))) + 1
+        samples = max(samples, order + 3)
         newest = (
             np.searchsorted(self.times, instants + self._slack, "right") - 1
         )

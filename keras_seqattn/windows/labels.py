@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_list
 
 UNLABELLED = ("refuse", "drop")
 # From here on a float is not the integer that it was made of.
@@ -66,10 +67,15 @@ def class_codes(
     values = _one_hot(labels, name) if one_hot else _values(labels, name)
     # The few kinds there are, not each of a million samples.
     number: dict[tuple[type, Any], int] = {}
-    where = np.array(
-        [number.setdefault((type(v), v), len(number)) for v in values],
-        dtype=np.int64,
-    )
+    try:
+        where = np.array(
+            [number.setdefault((type(v), v), len(number)) for v in values],
+            dtype=np.int64,
+        )
+    except TypeError as error:  # A list or dictionary among them.
+        raise ValueError(
+            f"`{name}` must hold integers or text. Received: {error}"
+        ) from error
     kinds = [(value, _text(value, name)) for _, value in number]
     missing = np.array([text in _NOTHING for _, text in kinds], bool)[where]
     if missing.any() and unlabelled == "refuse":
@@ -104,7 +110,9 @@ def class_names(classes: Iterable[Any]) -> tuple[str, ...]:
     Raises:
         ValueError: A name is empty or there twice.
     """
-    found = tuple(_text(value, "classes") for value in classes)
+    found = tuple(
+        _text(value, "classes") for value in check_list("classes", classes)
+    )
     if "" in found or len(set(found)) != len(found):
         raise ValueError(
             "`classes` must be names, none empty and none twice. "

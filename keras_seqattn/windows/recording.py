@@ -10,6 +10,7 @@ from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_text
+from keras_seqattn._checks import to_float32
 from keras_seqattn.windows.aligned_bins import aligned_bins
 from keras_seqattn.windows.labels import group_labels
 from keras_seqattn.windows.spike_trains import check_unit_ids
@@ -298,7 +299,7 @@ def _matrix(name: str, value: object, axes: str) -> np.ndarray:
         raise ValueError(
             f"`{name}` must not be empty. Received: {name}.shape={array.shape}"
         )
-    return array.astype("float32")
+    return to_float32(array)
 
 
 def _check_finite(name: str, array: np.ndarray, where: np.ndarray) -> None:

@@ -72,7 +72,10 @@ def npz(**arrays: Any) -> Any:
 
 def mat(fields: Any, **arrays: Any) -> Any:
     path = FOLDER / "door.mat"
-    scipy.io.savemat(path, arrays)
+    try:
+        scipy.io.savemat(path, arrays)
+    except Exception as error:  # SciPy's, of what no file can hold.
+        raise ValueError("a file that nobody can have written") from error
     return decoding.load_recording(path, fields=fields)
 
 
@@ -122,12 +125,13 @@ def pushed(x: Any, mask: Any, stream: Any, state: Any) -> Any:
         raise
 
 
-def attended(x: Any, mask: Any, **settings: Any) -> Any:
-    return _numbers(layers.TemporalAttention(**settings)(x, mask=mask))
+# Keras itself looks at the input of a layer.
+def attended(mask: Any, **settings: Any) -> Any:
+    return _numbers(layers.TemporalAttention(**settings)(X, mask=mask))
 
 
-def remembered(x: Any, mask: Any, **settings: Any) -> Any:
-    return _numbers(layers.LARNN(**settings)(x, mask=mask))
+def remembered(mask: Any, **settings: Any) -> Any:
+    return _numbers(layers.LARNN(**settings)(X, mask=mask))
 
 
 def _numbers(x: Any) -> Any:
@@ -282,7 +286,6 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "TemporalAttention": (
         attended,
         {
-            "x": X,
             "mask": np.ones((2, 5), bool),
             "units": 4,
             "activation": "tanh",
@@ -293,7 +296,6 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "LARNN": (
         remembered,
         {
-            "x": X,
             "mask": np.ones((2, 5), bool),
             "units": 4,
             "num_heads": 2,
