@@ -1,4 +1,5 @@
 # make demo: install and run the example.  make test: the tests, all backends.
+# make fuzz: wrong inputs for every door, for an hour.
 # make test-all: those that run on one backend by turns, on all of them too.
 # make docs: the site, in docs/_build/html. make tutorials: run the examples whose
 # text and figures it shows, a quarter of an hour on one core.
@@ -10,7 +11,7 @@ TENSORFLOW ?= tensorflow-cpu
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint docs tutorials benchmark clean
+.PHONY: demo test test-all fuzz lint docs tutorials benchmark clean
 
 demo: .venv/demo-installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/neural_decoder.py
@@ -20,6 +21,11 @@ test: .venv/test-installed
 
 test-all: .venv/test-installed
 	$(BIN)/python -m tests.run_backends --every-backend
+
+# For hours, if you like: make fuzz MINUTES=600
+MINUTES ?= 60
+fuzz: .venv/test-installed
+	KERAS_BACKEND=torch $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 lint: .venv/test-installed
 	$(BIN)/ruff check .

@@ -32,6 +32,7 @@ ROOMS = {
     "tests/_files/": "plain",
     "tests/datasets/": "plain",
     "tests/reference/": "plain",
+    "tests/fuzz/": "plain",
     "tests/tasks/": "plain",
     "tests/visualization/": "plain",
     "tests/windows/": "plain",

@@ -1,6 +1,7 @@
 """Timestep selection: from attention scores to a window length."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,6 @@ import numpy as np
 
 from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
-from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_integer
 
 RULES = ("default", "original")
@@ -258,8 +258,7 @@ def recommend_timesteps(
 
 def check_threshold(threshold: float) -> float:
     """Return `threshold` as a float, or raise if it is not in (0, 1]."""
-    check_finite_number("threshold", threshold)
-    if not 0 < threshold <= 1:
+    if not isinstance(threshold, numbers.Real) or not 0 < threshold <= 1:
         raise ValueError(
             "`threshold` must be in the range (0, 1], a share of the "
             f"attention. Received: threshold={threshold}"
