@@ -105,11 +105,14 @@ def check_positive_integer(name: str, value: Any) -> int:
     if (
         isinstance(value, bool)
         or not isinstance(value, numbers.Integral)
-        or not 1 <= int(value) <= LARGEST
+        or value < 1
     ):
         raise ValueError(
-            f"`{name}` must be a positive integer, below 2**31. "
-            f"Received: {name}={value!r}"
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+    if int(value) > LARGEST:
+        raise ValueError(
+            f"`{name}` must be below 2**31. Received: {name}={value!r}"
         )
     return int(value)
 

@@ -335,7 +335,7 @@ def _check_weights(sample_weight: Any, scores: np.ndarray) -> np.ndarray:
     wrong = ~(np.isfinite(weight) & (weight >= 0))
     if weight.shape != (len(scores),) or wrong.any():
         raise ValueError(
-            "`sample_weight` must have one finite number >= 0 a window. "
+            "`sample_weight` must have one number >= 0 a window. "
             f"Received: shape {weight.shape} for {len(scores)} windows, "
             f"{wrong.sum()} of another kind"
         )

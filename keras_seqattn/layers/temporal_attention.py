@@ -41,7 +41,8 @@ class TemporalAttention(keras.layers.Layer):
 
     Args:
         units: Positive integer, width of the scoring network. Default: half
-            the input features; 4, where there are fewer than 4.
+            the input features; of fewer than 4 features 4 units, or 1 without
+            `normalize`.
         activation: Activation of the scoring network, any Keras identifier.
             `"tanh"` (default) as in the authors' code, `"relu"` as in their
             text.
@@ -161,7 +162,8 @@ class TemporalAttention(keras.layers.Layer):
         self._check_input_shape(input_shape)
         features = int(input_shape[-1] or 0)
         # Of one normalized unit nothing is left, of few little.
-        units = self.units or (features // 2 if features > 3 else 4)
+        few = 4 if self.normalize else 1
+        units = self.units or (features // 2 if features > 3 else few)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(features, units),

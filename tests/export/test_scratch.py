@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -34,6 +35,7 @@ def begin(folder):
 
 def test_sigterm_leaves_nothing(tmp_path):
     process = begin(tmp_path)
+    time.sleep(1)  # The child has begun.
     process.terminate()
     assert process.wait(30) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
