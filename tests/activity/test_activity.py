@@ -98,7 +98,7 @@ def stopped():
         ({"subject": [0.5] * 180}, "`subject` must hold integers or text"),
         ({"classes": ("A",)}, "`classes` must name at least two"),
         ({"classes": ("A", "B", "B")}, "and none twice"),
-        ({"channels": ("x",)}, "`channels` must name the 2 channels"),
+        ({"channels": ("x",)}, "`channels` must be 2 names"),
         ({"rate": 0}, "`rate` must be a finite number above 0"),
     ],
 )
