@@ -13,6 +13,7 @@ from keras_seqattn.activity.deployed import predict_recording
 from keras_seqattn.activity.merging import SMOOTHINGS
 from keras_seqattn.activity.timeline import ActivityTimeline
 from keras_seqattn.activity.timeline import write_csv
+from keras_seqattn.export.keras_file import add_import_option
 from keras_seqattn.export.keras_file import load_keras_file
 
 
@@ -57,14 +58,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="CHANNEL",
         help="a channel of the files that the classifier does not know",
     )
-    predict.add_argument(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="a module that registers layers of your own",
-    )
+    add_import_option(predict)
     found = parser.parse_args(arguments)
     if wrong := [x for x in found.columns if not all(x.partition("="))]:
         parser.error(f"--column must be CHANNEL=COLUMN, not {wrong[0]!r}")

@@ -10,6 +10,7 @@ from keras_seqattn._files.array_file import LABELS
 from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn.decoding.spike_session import as_names
 from keras_seqattn.windows.behavior import cosine_and_sine
+from keras_seqattn.windows.cutting import run_numbers
 from keras_seqattn.windows.labels import ids
 from keras_seqattn.windows.recording import Recording
 from keras_seqattn.windows.recording import check_bin_width
@@ -194,15 +195,15 @@ def _later(recording: Recording, lag: float) -> Recording:
             "In bins, `lag` must be a whole number of them. Received: "
             f"lag={lag} s, bin_width={width}"
         )
-    segment = np.asarray(recording.segment)
-    source = np.arange(len(segment)) + bins
-    known = (source >= 0) & (source < len(segment))
-    source = np.clip(source, 0, len(segment) - 1)
-    known &= seams_of(segment)[source] == seams_of(segment)
+    run = run_numbers(np.asarray(recording.segment))
+    source = np.arange(len(run)) + bins
+    known = (source >= 0) & (source < len(run))
+    source = np.clip(source, 0, len(run) - 1)
+    known &= run[source] == run
     if not known.any():
         raise ValueError(
             f"A segment must be longer than `lag`. Received: lag={lag} s in "
-            f"segments of at most {np.bincount(seams_of(segment)).max()} bins"
+            f"segments of at most {np.bincount(run).max()} bins"
         )
     moved: dict[str, Any] = {
         name: values[source]
@@ -213,8 +214,3 @@ def _later(recording: Recording, lag: float) -> Recording:
     if "trial" in moved:
         moved["trial"] = np.where(known, moved["trial"], -1)
     return dataclasses.replace(recording, lag=lag, **moved)
-
-
-def seams_of(segment: np.ndarray) -> np.ndarray:
-    """Return a number a bin that changes at each seam."""
-    return np.concatenate([[0], np.cumsum(segment[1:] != segment[:-1])])

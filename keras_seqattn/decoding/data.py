@@ -12,11 +12,11 @@ from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.decoding.parts import PARTS
 from keras_seqattn.decoding.parts import chronological_parts
-from keras_seqattn.decoding.parts import seams_between
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.score import stands_still
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import PreprocessingTag
+from keras_seqattn.windows.cutting import run_numbers
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.recording import Recording
@@ -252,7 +252,7 @@ def window_ends_of_parts(
     window_ends(segment, timesteps)  # Or no part can have one.
     ends = {name: np.empty(0, np.int64) for name in PARTS}
     try:
-        every = window_ends(seams_between(segment, parts), timesteps)
+        every = window_ends(run_numbers(segment, parts), timesteps)
     except ValueError:
         every = ends["train"]
     every = every[np.asarray(recording.scored)[every]]

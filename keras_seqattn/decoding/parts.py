@@ -77,12 +77,6 @@ def fold_parts(recording: Recording, folds: int) -> list[np.ndarray]:
     return list(np.where(place == 0, 2, np.where(place == folds - 1, 1, 0)))
 
 
-def seams_between(segment: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Return a number a bin that changes at each seam and each cut."""
-    seam = (segment[1:] != segment[:-1]) | (part[1:] != part[:-1])
-    return np.concatenate([[0], np.cumsum(seam)])
-
-
 def _first_of_trial(trial: np.ndarray, bin: int) -> int:
     if trial[bin] < 0:
         return bin

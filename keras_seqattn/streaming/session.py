@@ -263,7 +263,10 @@ class StreamingSession:
         # What is infinite in float32 is refused as such.
         with np.errstate(over="ignore"):
             values = {
-                name: check_array(name, value).astype(self._types.get(name))
+                # That is a copy already.
+                name: check_array(name, value).astype(
+                    self._types.get(name), copy=False
+                )
                 for name, value in x.items()
             }
         single = self.batch == 1 and all(

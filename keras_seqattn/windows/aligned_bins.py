@@ -14,6 +14,7 @@ from keras_seqattn.windows.behavior import Behavior
 from keras_seqattn.windows.binning import bins_of_runs
 from keras_seqattn.windows.binning import count_spikes
 from keras_seqattn.windows.binning import rounding
+from keras_seqattn.windows.cutting import run_numbers
 from keras_seqattn.windows.labels import group_labels
 from keras_seqattn.windows.spike_trains import spike_trains
 from keras_seqattn.windows.trials import check_intervals
@@ -82,7 +83,7 @@ def aligned_bins(
         observed is not None,
     )  # fmt: skip
     if not runs_on:
-        run = _renumber(run, kept)
+        run = run_numbers(run, kept)  # A seam where bins are left out.
     labels = None
     if condition is not None:
         labels = _of_trials(condition, trials, trial)[kept]
@@ -256,12 +257,6 @@ def _warn_of_loss(
             )
     for text in told:
         warnings.warn(text, stacklevel=4)
-
-
-def _renumber(run: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Return a number that changes at each seam, also at bins left out."""
-    seam = (run[1:] != run[:-1]) | (kept[1:] != kept[:-1])
-    return np.concatenate([[0], np.cumsum(seam)])
 
 
 def _column_of(trials: Any, name: str) -> Any:

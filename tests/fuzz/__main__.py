@@ -11,8 +11,7 @@ from keras_seqattn._training.tables import markdown_table
 from tests.fuzz.doors import DOORS
 from tests.fuzz.harness import FILES
 from tests.fuzz.harness import Tally
-from tests.fuzz.harness import try_door
-from tests.fuzz.harness import try_file
+from tests.fuzz.harness import try_one
 
 
 def main() -> None:
@@ -25,8 +24,7 @@ def main() -> None:
     end, seed = time.monotonic() + 60 * arguments.minutes, arguments.seed
     while time.monotonic() < end:
         for name, tally in tallies.items():
-            one = try_file if name in FILES else try_door
-            one(name, seed, tally)
+            try_one(name, seed, tally)
         seed += 1
     for tally in tallies.values():
         print(*tally.faults, sep="\n", end="\n" * bool(tally.faults))

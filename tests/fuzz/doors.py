@@ -4,8 +4,10 @@ A door takes keyword arguments. What comes out is looked through for numbers
 that are not finite: a door that lets NaN through without a word is a fault.
 """
 
+import atexit
 import functools
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -31,6 +33,7 @@ SPIKES = RNG.poisson(1.0, (BINS, 4)).astype("float64")
 MOVEMENT = RNG.normal(size=(BINS, 2))
 TRAINS = [np.sort(RNG.uniform(0, 6, 60)) for _ in range(3)]
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="fuzz-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 RECORDING = {
     "spikes": SPIKES,
@@ -140,7 +143,6 @@ def _numbers(x: Any) -> Any:
     return keras.ops.convert_to_numpy(x)
 
 
-STATE = np.zeros((2, 1))
 X = RNG.normal(size=(2, 5, 3)).astype("float32")
 DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Recording": (decoding.Recording, RECORDING),

@@ -17,6 +17,7 @@ from tests.fuzz.doors import mat
 from tests.fuzz.doors import not_finite
 
 CLEAR = (ValueError, OSError, ImportError)
+FILES = (".npz", ".mat")
 
 
 @dataclasses.dataclass
@@ -29,7 +30,12 @@ class Tally:
     faults: list[str] = dataclasses.field(default_factory=list)
 
 
-def try_door(name: str, seed: int, tally: Tally) -> None:
+def try_one(name: str, seed: int, tally: Tally) -> None:
+    """Try a door, or a kind of file."""
+    (_try_file if name in FILES else _try_door)(name, seed, tally)
+
+
+def _try_door(name: str, seed: int, tally: Tally) -> None:
     """Give a door one wrong input, or two."""
     rng = np.random.default_rng([seed, *name.encode()])
     door, right = DOORS[name]
@@ -40,7 +46,7 @@ def try_door(name: str, seed: int, tally: Tally) -> None:
     _count(name, seed, tally, lambda: door(**given), given)
 
 
-def try_file(kind: str, seed: int, tally: Tally) -> None:
+def _try_file(kind: str, seed: int, tally: Tally) -> None:
     """Damage a file, and read it."""
     rng = np.random.default_rng([seed, *kind.encode()])
     path = FOLDER / f"damaged{kind}"
@@ -54,9 +60,6 @@ def try_file(kind: str, seed: int, tally: Tally) -> None:
         lambda: decoding.load_recording(path, **options),
         path.name,
     )
-
-
-FILES = (".npz", ".mat")
 
 
 def _whole(kind: str) -> bytes:
