@@ -18,8 +18,7 @@ _PRESSED = threading.Event()
 
 @contextlib.contextmanager
 def remembered() -> Iterator[None]:
-    """Remember a Ctrl-C, for `check` to raise again."""
-    _PRESSED.clear()
+    """Remember a Ctrl-C, for `check` to raise again, until the end."""
     if (
         threading.current_thread() is not threading.main_thread()
         or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
@@ -36,6 +35,7 @@ def remembered() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        _PRESSED.clear()  # What trains next in this process goes its way.
 
 
 def check() -> None:
