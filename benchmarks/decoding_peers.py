@@ -43,6 +43,7 @@ from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.decoding.baselines import check_baselines
 from keras_seqattn.decoding.baselines import fit_baselines
+from keras_seqattn.decoding.compare import BUILD
 from keras_seqattn.decoding.costs import COST_TITLES
 from keras_seqattn.decoding.costs import cost_cells
 from keras_seqattn.decoding.count_bins import CountScale
@@ -241,7 +242,7 @@ def as_reported(recording, timesteps, networks, seeds):
             rows.append([name, mean_and_deviation(scores), *costs])
         trained = DecoderTrainer(
             data,
-            ks.models.build_neural_decoder,
+            BUILD,
             tuple(seeds),
             ks.decoding.RECIPE,
             0,

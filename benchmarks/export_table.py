@@ -1,4 +1,4 @@
-"""Export every model, from every backend, in every format, into the README.
+"""Export every model, from every backend, in every format, into docs/.
 
     python -m benchmarks.export_table [--models NAME ...]
 
@@ -25,7 +25,7 @@ import keras_seqattn as ks
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.memory import RECIPES
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+PAGE = pathlib.Path(__file__).parents[1] / "docs/export.md"
 BEGIN = "<!-- export table: written by python -m benchmarks.export_table -->"
 END = "<!-- end of export table -->"
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
@@ -148,11 +148,11 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
     return "\n\n".join([markdown_table(["model", *head], rows), *notes])
 
 
-def write_into(readme: str, text: str) -> str:
-    before, _, rest = readme.partition(BEGIN)
+def write_into(page: str, text: str) -> str:
+    before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     if not after:
-        raise ValueError(f"The README needs the lines {BEGIN} and {END}")
+        raise ValueError(f"{PAGE} needs the lines {BEGIN} and {END}")
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
@@ -179,7 +179,7 @@ def main() -> None:
             results[backend] = json.loads(output.read_text())
     text = table(results)
     print(text)
-    README.write_text(write_into(README.read_text(), text))
+    PAGE.write_text(write_into(PAGE.read_text(), text))
 
 
 if __name__ == "__main__":

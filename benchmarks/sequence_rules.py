@@ -1,6 +1,6 @@
 """Learning in time: bursts beside other rules, and the published versions.
 
-Prints the tables of the README. Some minutes on one core with JAX:
+Prints the tables of docs/results.md. Some minutes on one core with JAX:
 
     KERAS_BACKEND=jax python benchmarks/sequence_rules.py
 """

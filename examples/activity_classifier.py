@@ -10,7 +10,7 @@ Without arguments it reads the smartwatch recordings that the package seglearn
 ships: 7 shoulder exercises, 10 subjects, no download. `--data` takes the
 archive or the folder of UCI HAR or of the smartwatch set of Matey-Sanz et al.,
 or a recording of your own, `.npz` or `.csv`
-(`keras_seqattn.activity.load_activity`):
+(`keras_seqattn.activity.load_recordings`):
 
     python examples/activity_classifier.py
     python examples/activity_classifier.py --data "UCI HAR Dataset.zip"
@@ -128,7 +128,7 @@ def main() -> None:
 
     Windows of the raw signal, each with an activity and a subject.
     """
-    windows = activity.load_activity(arguments.data)
+    windows = activity.load_recordings(arguments.data)
     count, timesteps, channels = windows.x.shape
     print(
         f"{count} windows of {timesteps} samples at {windows.rate:g} Hz, "
@@ -159,7 +159,8 @@ def main() -> None:
         )
         print(f"\nThe comparison took {time.time() - start:.0f} s.\n")
         report.show()
-        (output / "report.md").write_text(report.table() + "\n")
+        tables = [report.table(), report.class_table(), report.subject_table()]
+        (output / "report.md").write_text("\n\n".join(tables) + "\n")
         draw(report, output / "activity_classifier.png")
         (output / "report.json").write_text(
             json.dumps(report.to_dict(), indent=1, allow_nan=False)
@@ -209,7 +210,9 @@ def write(
     )
     if test:
         score = activity.score_model(
-            loaded, activity.load_activity(test, "test"), trained_on=windows
+            loaded,
+            activity.load_recordings(test, part="test"),
+            trained_on=windows,
         )
         (output / "test.json").write_text(json.dumps(score.to_dict(), indent=1))
         print(
@@ -223,7 +226,7 @@ def write(
     for name, what in (
         ("activity_classifier.png", "confusion matrices, learning curves"),
         ("attention.png", "which past cells one window attends to"),
-        ("report.md", "the table"),
+        ("report.md", "the table, recall by class, accuracy by subject"),
         ("report.json", "every number"),
         ("test.json", "the score on --test"),
         ("classifier.keras", "keras.saving.load_model(...)"),
@@ -271,7 +274,8 @@ def draw_attention(
 
     from keras_seqattn import visualization
 
-    _, standardize, inner = classifier.layers
+    standardize = classifier.get_layer("standardize")
+    inner = classifier.layers[-1]
     scores = ks.models.past_attention_model(inner).predict(
         standardize(windows.x[:1]), verbose=0
     )

@@ -180,13 +180,16 @@ def make_fields(pairs: list[str]) -> dict[str, str | float]:
 
 def main() -> None:
     arguments = parse_arguments()
-    if arguments.list:
-        if not arguments.data:
-            raise SystemExit("--list tells what a file holds: give --data.")
-        print(decoding.recording_contents(arguments.data))
-        return
-    recipe = make_recipe(arguments)
-    recording = load(arguments)
+    if arguments.list and not arguments.data:
+        raise SystemExit("--list tells what a file holds: give --data.")
+    try:
+        if arguments.list:
+            print(decoding.recording_contents(arguments.data))
+            return
+        recipe = make_recipe(arguments)
+        recording = load(arguments)
+    except (ImportError, OSError, ValueError) as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from None
     bins, units = recording.spikes.shape
     print(f"{bins} bins, {units} units, backend {keras.backend.backend()}")
     data = decoding.DecodingData(recording, arguments.timesteps)

@@ -8,6 +8,97 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+# Of sizes and counts; sizes of tensors are 32-bit integers here and there.
+LARGEST = 2**31 - 1
+_KINDS = {
+    "b": "booleans",
+    "iu": "integers",
+    "uif": "numbers",
+    "buif": "numbers",
+}
+
+
+def check_array(
+    name: str, value: Any, axes: str | None = None, kinds: str = "buif"
+) -> np.ndarray:
+    """Return what a user gave as an array of one's own, or raise.
+
+    Nothing is lost on the way: masks are no numbers, nor are complex ones,
+    text or dates, and rows of different lengths are told.
+
+    Args:
+        name: The argument, for messages.
+        value: An array, or what NumPy makes one of.
+        axes: Their names, such as `"(bins, units)"`: the rank. Or one of
+            several: `"(bins,) or (bins, axes)"`. Default: any rank.
+        kinds: Kinds of NumPy's types that are taken.
+    """
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"`{name}` must not be masked: what a mask hides would be used. "
+            f"Received: {np.ma.getmaskarray(value).sum()} masked. Fill them "
+            "with NaN where it may hold such, or leave them out."
+        )
+    try:
+        # A copy: the caller may go on writing into his.
+        array = np.array(value)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must be an array{f' {axes}' if axes else ''}. Received: "
+            "rows of different lengths"
+        ) from error
+    ranks = [
+        len(one.strip("(),").split(",")) for one in (axes or "").split(" or ")
+    ]
+    if axes is not None and array.ndim not in ranks:
+        raise ValueError(
+            f"`{name}` must be of rank {' or '.join(map(str, ranks))}, {axes}. "
+            f"Received: {name}.shape={array.shape}"
+        )
+    if array.dtype.kind not in kinds:
+        expected = _KINDS.get(kinds, "integers or text")
+        raise ValueError(
+            f"`{name}` must hold {expected}. "
+            f"Received: {name}.dtype={array.dtype}"
+        )
+    return array
+
+
+def to_float32(array: np.ndarray) -> np.ndarray:
+    """Return an array in float32; what that does not hold is infinite."""
+    with np.errstate(over="ignore"):
+        return array.astype("float32")
+
+
+def check_names(name: str, value: Any, count: int) -> tuple[str, ...]:
+    """Return names as text, or raise if they are not `count` different ones."""
+    names = tuple(str(one).strip() for one in check_list(name, value))
+    if len(names) != count or len(set(names)) != count or "" in names:
+        raise ValueError(
+            f"`{name}` must be {count} names, none empty and none twice. "
+            f"Received: {name}={names}"
+        )
+    return names
+
+
+def check_list(name: str, value: Any) -> tuple[Any, ...]:
+    """Return what is in a list or another iterable, or raise if it is none."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"`{name}` must be a list. Received: {name}={value!r}")
+    return tuple(value)
+
+
+def check_text(name: str, value: Any) -> str:
+    """Return `value`, or raise if it is not a text that says something."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(
+            f"`{name}` must be a text that is not empty. "
+            f"Received: {name}={value!r}"
+        )
+    return str(value)
+
 
 def check_positive_integer(name: str, value: Any) -> int:
     """Return `value` as an int, or raise if it is not an integer >= 1."""
@@ -18,6 +109,10 @@ def check_positive_integer(name: str, value: Any) -> int:
     ):
         raise ValueError(
             f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+    if int(value) > LARGEST:
+        raise ValueError(
+            f"`{name}` must be below 2**31. Received: {name}={value!r}"
         )
     return int(value)
 
@@ -64,7 +159,10 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Return `seeds` as a tuple, or raise if empty or not distinct."""
-    seeds = tuple(seeds)
+    seeds = tuple(
+        check_non_negative_integer("seeds", seed)
+        for seed in check_list("seeds", seeds)
+    )
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(
             "`seeds` must hold at least one integer, and none twice. "
@@ -73,11 +171,14 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return seeds
 
 
-def check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
-    """Raise unless a mask has the input's first two axes.
+def check_mask(mask: Any, input_shape: Any) -> Any:
+    """Return a mask, or raise unless it has the input's first two axes.
 
     Broadcasting would hide the mistake. Sizes may be unknown (`None`).
     """
+    if isinstance(mask, np.ndarray) or not hasattr(mask, "dtype"):
+        mask = check_array("mask", mask)
+    mask_shape = mask.shape
     if len(mask_shape) != 2 or any(
         None not in (have, want) and have != want
         for have, want in zip(mask_shape, input_shape[:2], strict=True)
@@ -87,6 +188,7 @@ def check_mask_shape(mask_shape: Any, input_shape: Any) -> None:
             f"Received: mask.shape={tuple(mask_shape)}, "
             f"inputs.shape={tuple(input_shape)}"
         )
+    return mask
 
 
 def check_non_negative_integer(name: str, value: Any) -> int:

@@ -51,3 +51,13 @@ def test_commands_of_searches(page):
         for stem, arguments in COMMAND.findall(code.replace("\\\n", " ")):
             words = shlex.split(arguments.strip('"'), comments=True)
             make_parser(stem).parse_args(words)
+
+
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text()
+    lines = [x for x in text.splitlines() if x[:1] not in ("|", "!")]
+    assert text.count("\n") <= 160
+    assert max(map(len, lines)) <= 100
+    recipes = blocks(ROOT / "README.md", "python")
+    assert len(recipes) == 4
+    assert max(code.count("\n") for code in recipes) <= 10

@@ -11,6 +11,7 @@ import re
 
 import pytest
 
+from tests.activity import phone_files
 from tests.datasets.matlab_sessions import poisson_session
 from tests.datasets.opportunity_files import make_all
 from tests.datasets.opportunity_files import write_opportunity
@@ -40,12 +41,9 @@ def docstrings():
 
 
 def pages():
-    # What the other pages show needs several machines or devices.
-    for path in (
-        ROOT / "README.md",
-        ROOT / "docs/next_day.md",
-        ROOT / "docs/serving.md",
-    ):
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))):
+        if path.stem == "many_devices":  # Which a test does not have.
+            continue
         for number, code in enumerate(FENCE.findall(path.read_text())):
             # A proof tries negative counts, which have no root.
             nan = "step_model" in code and ".deploy(" in code
@@ -54,7 +52,7 @@ def pages():
 
 
 def write_published_files(folder):
-    """Write what the README's example of recorded sets reads, but small."""
+    """Write what the example of recorded sets reads, but small."""
     write_uci_har(folder / "UCI HAR Dataset", uci_har_arrays(72, 128))
     zip_folder(folder / "UCI HAR Dataset", folder / "UCI HAR Dataset.zip")
     one = smartwatch_recordings()[0]
@@ -73,6 +71,10 @@ def test_example(code, tmp_path, monkeypatch):
         write_published_files(tmp_path)
     if '"session.nwb"' in code:
         lab_files.write_all(tmp_path)
+    if '"p9_acc.csv"' in code:
+        (tmp_path / "recordings").mkdir()
+        phone_files.write_phone_files(tmp_path / "recordings")
+        phone_files.write_phone_files(tmp_path, 1, labelled=False, first=9)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "example", "exec"), {})  # noqa: S102

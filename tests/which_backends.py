@@ -32,6 +32,7 @@ ROOMS = {
     "tests/_files/": "plain",
     "tests/datasets/": "plain",
     "tests/reference/": "plain",
+    "tests/fuzz/": "plain",
     "tests/tasks/": "plain",
     "tests/visualization/": "plain",
     "tests/windows/": "plain",
@@ -46,6 +47,7 @@ ROOMS = {
     "tests/test_documentation.py": "process",
     "tests/test_export_table.py": "plain",
     "tests/test_safe_files.py": "plain",
+    "tests/test_site.py": "plain",
     "tests/test_structure.py": "plain",
 }
 

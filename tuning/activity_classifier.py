@@ -19,7 +19,7 @@ import numpy as np
 from keras_seqattn.activity import RECIPE
 from keras_seqattn.activity import ActivityWindows
 from keras_seqattn.activity import Recipe
-from keras_seqattn.activity import load_activity
+from keras_seqattn.activity import load_recordings
 from keras_seqattn.activity import subject_folds
 from keras_seqattn.activity.training import TrainingPart
 from keras_seqattn.activity.training import classification_loss
@@ -182,7 +182,7 @@ class ActivityHyperModel(StemHyperModel):
 
     @functools.cached_property
     def windows(self) -> ActivityWindows:
-        return load_activity(self.data, "train")
+        return load_recordings(self.data, part="train")
 
     @functools.cached_property
     def parts(self) -> tuple[np.ndarray, np.ndarray]:

@@ -48,14 +48,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
         ) from error
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file.
+def read_json(path: str | os.PathLike[str], *names: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Args:
+        path: Path of the file.
+        *names: What the object must have.
 
     Raises:
         SearchError: It cannot be read, or holds something else.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text())
+        found = json.loads(pathlib.Path(path).read_text())
+        if not isinstance(found, dict):
+            raise ValueError(f"an object was expected, not {found!r:.40}")
+        if missing := [name for name in names if name not in found]:
+            raise ValueError(f"it lacks {missing}")
+        return found
     except OSError as error:
         raise SearchError(
             f"Cannot read {os.fspath(path)!r}: {error.strerror}."
@@ -100,6 +109,7 @@ def claimed(settings: Settings, resume: bool) -> Iterator[None]:
             directory cannot be written.
     """
     directory = pathlib.Path(settings.directory)
+    _check_ours(directory)
     with _locked(directory):
         found = read_settings(directory)
         if found is not None and not resume:
@@ -114,6 +124,37 @@ def claimed(settings: Settings, resume: bool) -> Iterator[None]:
             json.dumps(settings.to_dict(), indent=1) + "\n",
         )
         yield
+
+
+def _check_ours(directory: pathlib.Path) -> None:
+    """Raise if somebody else's files are where a search is to be."""
+    try:
+        names = {path.name for path in directory.iterdir()}
+        if (directory / "trials" / "oracle.json").exists():
+            return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SearchError(
+            f"Cannot use {str(directory)!r}: {error.strerror}. Choose another "
+            "--directory."
+        ) from error
+    if "settings.json" in names:
+        settings = read_json(directory / "settings.json")
+        if settings.keys() >= {"stem", "tuner", "max_trials"}:
+            # It may have been killed before its first trial.
+            names -= {"settings.json", "settings.json.part", "trials"}
+    lock = directory / "lock"
+    if "lock" in names and not lock.is_symlink() and lock.is_file():
+        text = lock.read_bytes()[:100]
+        if not text or text.startswith(b"process "):
+            names -= {"lock"}
+    if names:
+        raise SearchError(
+            f"{str(directory)!r} holds files, and no search: nothing of them "
+            "is overwritten. Choose another --directory. Found: "
+            f"{', '.join(sorted(names)[:5])}"
+        )
 
 
 def _check_same(
@@ -135,6 +176,10 @@ def _check_same(
         )
 
 
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 @contextlib.contextmanager
 def _locked(directory: pathlib.Path) -> Iterator[None]:
     """Hold a lock that ends with the process, whatever ends the process.
@@ -150,7 +195,7 @@ def _locked(directory: pathlib.Path) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # Not "w": the text there is of the one who holds the lock.
-        file = open(path, "a+")
+        file = open(path, "a+", opener=_open_no_link)
     except OSError as error:
         raise SearchError(
             f"Cannot use {str(directory)!r}: {error.strerror}. Choose another "

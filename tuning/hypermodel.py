@@ -14,6 +14,7 @@ import numpy as np
 from keras_seqattn._checks import check_choice
 from keras_seqattn._training.epoch_bar import EpochBar
 from keras_seqattn._training.recipe import Recipe
+from tuning.interrupt import StopAtInterrupt
 from tuning.training import Validation
 
 
@@ -180,7 +181,13 @@ class StemHyperModel(keras_tuner.HyperModel, abc.ABC):
             **self.batches(configuration, seed),
             epochs=training.epochs,
             verbose=0,
-            callbacks=[*training.callbacks(), validation, *callbacks, *bar],
+            callbacks=[
+                *training.callbacks(),
+                validation,
+                *callbacks,
+                StopAtInterrupt(),
+                *bar,
+            ],
         )
         return {
             **validation.best,

@@ -36,6 +36,7 @@ MOST_STARTS = 5
 Trial = trials.Trial
 TrialStatus = trials.TrialStatus
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+_STATUSES = (*FINISHED, TrialStatus.RUNNING, TrialStatus.INVALID)
 
 
 class DurableOracle(keras_tuner.Oracle):
@@ -108,13 +109,19 @@ class DurableOracle(keras_tuner.Oracle):
         _save_json(folder / "trial.json", trial.get_state())
 
     def reload(self) -> None:
-        state = read_json(self.path)
+        state = read_json(self.path, "start_order", "starts")
         self.trials = {}
         for name in state["start_order"]:
             folder = pathlib.Path(self._project_dir) / f"trial_{name}"
-            found = read_json(folder / "trial.json")
-            self.trials[name] = Trial.from_state(found)
-        self.set_state(state)
+            self.trials[name] = _read_trial(folder / "trial.json", name)
+        try:
+            self.set_state(state)
+        # Of JSON of another shape KerasTuner raises what it stumbles upon.
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SearchError(
+                f"{self.path!r} is damaged: {type(error).__name__}: {error}. "
+                "Restore it, or begin a new search in another directory."
+            ) from error
         running = [trial.trial_id for trial in self.ongoing_trials.values()]
         self.ongoing_trials = {}
         again = []
@@ -135,6 +142,25 @@ class DurableOracle(keras_tuner.Oracle):
         self._retry_queue = again[::-1]  # The last one is taken first.
         # Of a process that is no more.
         self.tuner_ids = set()
+
+
+def _read_trial(path: pathlib.Path, name: str) -> Trial:
+    """Read a trial; one that cannot be read is listed as failed."""
+    try:
+        trial = Trial.from_state(read_json(path, "trial_id", "status"))
+        if trial.status not in _STATUSES:
+            raise ValueError(f"status {trial.status!r}")
+    # Of JSON of another shape KerasTuner raises what it stumbles upon.
+    except (
+        AttributeError,
+        KeyError,
+        SearchError,
+        TypeError,
+        ValueError,
+    ) as error:
+        trial = Trial(keras_tuner.HyperParameters(), name, TrialStatus.FAILED)
+        trial.message = f"{path.name} cannot be read: {error}"
+    return trial
 
 
 class RandomOracle(DurableOracle, keras_tuner.oracles.RandomSearchOracle):

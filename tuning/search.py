@@ -6,6 +6,7 @@ from typing import Any
 
 import keras_tuner
 
+from tuning import interrupt
 from tuning.directory import SearchError
 from tuning.directory import claimed
 from tuning.results import Results
@@ -81,7 +82,7 @@ def search(
         SearchError: The directory cannot be used; see `claimed`.
     """
     _check_packages(settings)
-    with claimed(settings, resume):
+    with claimed(settings, resume), interrupt.remembered():
         tuner = make_tuner(settings, verbose)
         tuner.save()
         try:

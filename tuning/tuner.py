@@ -9,6 +9,7 @@ from typing import Any
 
 import keras_tuner
 
+from tuning import interrupt
 from tuning.directory import SearchError
 from tuning.directory import write_atomically
 from tuning.executions import Outcome
@@ -102,8 +103,10 @@ class SearchTuner(keras_tuner.Tuner):
                 verbose=self.verbose,
             )
         except Exception:
+            interrupt.check()  # It may be the fault.
             self.write_error(trial.trial_id, traceback.format_exc())
             raise
+        interrupt.check()
         self.write_outcome(trial.trial_id, outcome)
         return outcome.metrics
 

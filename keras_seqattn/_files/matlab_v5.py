@@ -5,14 +5,21 @@ With the same questions as `matlab_v73.MatlabFile` answers.
 
 import importlib
 import math
+import mmap
 import os
-import struct
 from typing import Any
 
 import numpy as np
 
+from keras_seqattn._files.matlab_v5_elements import Elements
+
 # As many numbers as in a v7.3 file.
 MAX_VALUES = 50_000_000
+# SciPy's names of what can be read; of others it makes objects.
+_KINDS = (
+    *("double", "single", "logical", "char", "cell", "struct"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
 
 
 class OldMatlabFile:
@@ -63,7 +70,11 @@ class OldMatlabFile:
 
     def numbers(self, name: str) -> np.ndarray:
         """Return a matrix of numbers, as float64."""
-        return self._floats(self._variable(name), repr(name))
+        return self.values(name).astype(np.float64)
+
+    def values(self, name: str) -> np.ndarray:
+        """Return a matrix of numbers, in their own type."""
+        return self._numbers(self._variable(name), repr(name))
 
     def cells(self, name: str) -> np.ndarray:
         """Return a cell array."""
@@ -78,21 +89,21 @@ class OldMatlabFile:
     def cell_numbers(self, cell: Any) -> np.ndarray:
         """Return what a cell holds, in one row, as float64."""
         array = np.asarray(cell)
-        return (
-            self._floats(array, "a cell").ravel() if array.size else np.empty(0)
-        )
+        if not array.size:
+            return np.empty(0)
+        return self._numbers(array, "a cell").ravel().astype(np.float64)
 
     def cell_text(self, cell: Any) -> str:
         """Return the text of a cell."""
         return "".join(np.asarray(cell).ravel().astype(str).tolist())
 
-    def _floats(self, array: np.ndarray, name: str) -> np.ndarray:
+    def _numbers(self, array: np.ndarray, name: str) -> np.ndarray:
         if array.dtype.kind not in "buif":
             raise ValueError(
                 f"{name} in {self.path!r} must hold numbers. "
                 f"Received: shape {array.shape}, type {array.dtype}"
             )
-        return array.astype(np.float64)
+        return array
 
     def _variable(self, name: str) -> np.ndarray:
         first, *fields = name.split("/")
@@ -103,6 +114,12 @@ class OldMatlabFile:
             )
         if first not in self._loaded:
             self._check_size(first)
+            if self._kinds[first] not in _KINDS:
+                raise ValueError(
+                    f"{first!r} in {self.path!r} must be a matrix of numbers, "
+                    "a cell array or a struct; `full(...)` turns a sparse "
+                    f"matrix into one. Received: {self._kinds[first]}"
+                )
             self._loaded |= self._call(self._io.loadmat, variable_names=[first])
         value = self._loaded[first]
         for field in fields:
@@ -138,21 +155,19 @@ class OldMatlabFile:
 
 
 def _check_whole(path: str) -> None:
-    """Raise if a file ends within a variable: SciPy reads those before."""
+    """Raise if a file is cut off or damaged, before SciPy reads it."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
-        if not file.read(6).startswith(b"MATLAB") or size < 128:
-            return  # v4, which has no header, or nothing.
+        # As SciPy tells them apart: v4 has a number there, and no header.
+        if 0 in file.read(4) or size <= 128:
+            return
         file.seek(126)
         order = "<" if file.read(2) == b"IM" else ">"
-        at = 128
-        while at < size:
-            file.seek(at)
-            tag = file.read(8)
-            if len(tag) == 8:
-                at += 8 + struct.unpack(order + "II", tag)[1]
-            if len(tag) < 8 or at > size:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                Elements(data, order, 8 * MAX_VALUES).check(128)
+            except ValueError as error:
                 raise ValueError(
                     f"{path!r} is damaged or cut off; copy or save it again. "
-                    f"Received: {size} bytes, and a variable that ends beyond"
-                )
+                    f"Received: {size} bytes with {error}"
+                ) from error

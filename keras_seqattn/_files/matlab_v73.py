@@ -66,7 +66,11 @@ class MatlabFile:
 
     def numbers(self, name: str) -> np.ndarray:
         """Return a matrix of numbers with MATLAB's axes, as float64."""
-        return self._floats(self._variable(name), repr(name)).T
+        return self.values(name).astype(np.float64)
+
+    def values(self, name: str) -> np.ndarray:
+        """Return a matrix of numbers with MATLAB's axes, in their own type."""
+        return self._numbers(self._variable(name), repr(name)).T
 
     def cells(self, name: str) -> np.ndarray:
         """Return the references in a cell array with MATLAB's axes."""
@@ -92,7 +96,7 @@ class MatlabFile:
         item = self._target(reference)
         if item.attrs.get("MATLAB_empty"):
             return np.empty(0)
-        return self._floats(item, "a cell").ravel()
+        return self._numbers(item, "a cell").ravel().astype(np.float64)
 
     def cell_text(self, reference: h5py.Reference) -> str:
         """Return the characters of a cell."""
@@ -103,13 +107,13 @@ class MatlabFile:
             raise ValueError(f"A cell of {self.path!r} points nowhere.")
         return self._file[reference]
 
-    def _floats(self, item: h5py.Dataset, name: str) -> np.ndarray:
+    def _numbers(self, item: h5py.Dataset, name: str) -> np.ndarray:
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "uif":
             raise ValueError(
                 f"{name} in {self.path!r} must hold numbers. Received: {item}"
             )
         self._check_data(item, name, MAX_VALUES, "values")
-        return item[()].astype(np.float64)
+        return item[()]
 
     def _variable(self, name: str) -> h5py.Dataset:
         link = self._file.get(name, getlink=True)

@@ -5,7 +5,9 @@ import itertools
 import shutil
 import sys
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import rich.box
@@ -29,6 +31,35 @@ def mean_and_deviation(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:.3f}"
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def breakdown_table(
+    title: str,
+    windows: Mapping[Any, int],
+    columns: Mapping[str, Mapping[Any, Sequence[float]]],
+) -> str:
+    """Return a markdown table of a measure, one row a part of the windows.
+
+    Args:
+        title: What the first column is, and the measure.
+        windows: The number of windows of each part.
+        columns: By the name of a classifier the measure of each part, one
+            number a seed.
+    """
+    return markdown_table(
+        [title, "windows", *columns],
+        [
+            [
+                str(part),
+                str(count),
+                *(
+                    mean_and_deviation(values[part])
+                    for values in columns.values()
+                ),
+            ]
+            for part, count in windows.items()
+        ],
+    )
 
 
 def print_tables(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,17 @@ from keras_seqattn.windows.activity_windows import ActivityWindows
 from keras_seqattn.windows.standardizer import Standardizer
 
 PENALTY = {"samples": 100.0, "statistics": 1.0}
+
+
+def import_linear_model() -> Any:
+    """Return `sklearn.linear_model`, or say how to install it."""
+    try:
+        return importlib.import_module("sklearn.linear_model")
+    except ImportError as error:
+        raise ImportError(
+            "Logistic regression needs scikit-learn: "
+            "pip install keras_seqattn[activity]"
+        ) from error
 
 
 def majority_baseline(
@@ -45,13 +57,7 @@ def logistic_baseline(
         ImportError: scikit-learn is not installed.
     """
     check_choice("features", features, PENALTY)
-    try:
-        linear_model = importlib.import_module("sklearn.linear_model")
-    except ImportError as error:
-        raise ImportError(
-            "Logistic regression needs scikit-learn: "
-            "pip install keras_seqattn[activity]"
-        ) from error
+    linear_model = import_linear_model()
     x = windows.x if features == "samples" else _statistics(windows.x)
     x = x.reshape(len(x), -1)
     x = Standardizer.fit(x[train]).transform(x)

@@ -1,4 +1,4 @@
-"""The whole comparison over folds, and the final training."""
+"""The whole comparison over folds."""
 
 import functools
 from collections.abc import Callable
@@ -10,14 +10,14 @@ import numpy as np
 from keras_seqattn._checks import check_seeds
 from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.activity.augmentation import make_augmentation
+from keras_seqattn.activity.baselines import import_linear_model
 from keras_seqattn.activity.baselines import logistic_baseline
 from keras_seqattn.activity.baselines import majority_baseline
+from keras_seqattn.activity.fold_result import FoldResult
 from keras_seqattn.activity.report import ActivityReport
-from keras_seqattn.activity.report import FoldResult
 from keras_seqattn.activity.score import Score
 from keras_seqattn.activity.training import RECIPE
 from keras_seqattn.activity.training import ActivityTrainer
-from keras_seqattn.activity.training import predict
 from keras_seqattn.windows.activity_windows import ActivityWindows
 from keras_seqattn.windows.activity_windows import subject_folds
 
@@ -126,7 +126,8 @@ def classify_recordings(
             "`cells` must name at least one, and none twice. "
             f"Received: cells={cells}"
         )
-    # Before a training, not in it.
+    # Before a training, not in it, nor after it.
+    import_linear_model()
     make_augmentation(recipe.augmentation)
     recipe.class_weight(windows.y, len(windows.classes))
     split = subject_folds(windows.subject, folds)
@@ -162,6 +163,8 @@ def classify_recordings(
             "backend": keras.backend.backend(),
         },
         classes=windows.classes,
+        y=windows.y,
+        subject=windows.subject,
         folds=tuple(
             tuple(np.unique(windows.subject[own]).tolist()) for _, own in split
         ),
@@ -173,89 +176,6 @@ def classify_recordings(
         parameters=parameters,
         chosen_by_validation=recipe.patience is not None,
     )
-
-
-def train_final(
-    windows: ActivityWindows,
-    build: Callable[..., keras.Model],
-    recipe: Recipe | None = None,
-    *,
-    cell: str = "larnn",
-    seed: int = 0,
-    verbose: int = 1,
-) -> keras.Model:
-    """Train one classifier on all subjects, for all epochs.
-
-    Args:
-        windows: An `ActivityWindows`.
-        build: As for `classify_recordings`.
-        recipe: A `Recipe`, whose `patience` waits for nothing here. Default:
-            `activity.RECIPE`.
-        cell: Value of `cell`.
-        seed: Integer, what the training depends on.
-        verbose: 0 is silent, 1 shows a progress bar.
-
-    Returns:
-        A `keras.Model` from raw windows `(batch, timesteps, channels)` to
-        class probabilities `(batch, classes)`. The standardization is part
-        of it.
-
-    Raises:
-        ValueError: A training that ended in NaN.
-    """
-    trainer = ActivityTrainer(
-        windows,
-        functools.partial(build, cell=cell),
-        RECIPE if recipe is None else recipe,
-        smallest=len(windows.x),
-        verbose=verbose,
-    )
-    everything = np.arange(len(windows.x))
-    return trainer.train(
-        seed, everything, title=f"{cell}, all subjects, seed {seed}"
-    ).deploy(f"activity_{cell}")
-
-
-def score_model(
-    model: keras.Model,
-    windows: ActivityWindows,
-    trained_on: ActivityWindows | None = None,
-) -> Score:
-    """Score a model that takes raw windows, as `train_final` returns.
-
-    Args:
-        model: A `keras.Model` from raw windows to class probabilities.
-        windows: The windows to score.
-        trained_on: The windows it was trained on, to compare with.
-
-    Raises:
-        ValueError: Classes, channels, rate or length of the windows are not
-            those of `trained_on`, or a subject is in both.
-    """
-    if trained_on is not None:
-        _check_comparable(trained_on, windows)
-    predicted = predict(model, windows.x).argmax(axis=1)
-    return Score.of(windows.y, predicted, len(windows.classes))
-
-
-def _check_comparable(train: ActivityWindows, test: ActivityWindows) -> None:
-    for name, have, want in (
-        ("classes", test.classes, train.classes),
-        ("channels", test.channels, train.channels),
-        ("rate", test.rate, train.rate),
-        ("length", test.x.shape[1], train.x.shape[1]),
-    ):
-        if have != want:
-            raise ValueError(
-                f"The windows to score must have the {name} of those trained "
-                f"on, {want}. Received: {have}"
-            )
-    shared = np.intersect1d(train.subject, test.subject)
-    if len(shared):
-        raise ValueError(
-            "No subject may be trained on and scored. Received: the subjects "
-            f"{shared.tolist()} in both"
-        )
 
 
 def _parts(
@@ -282,9 +202,14 @@ def _fold_result(
     train, watched, scored = part
     patience = trainer.recipe.patience
     trained = trainer.train(seed, train, watched, patience, title)
+    final, best = (
+        trained.probabilities(scored, when) for when in ("final", "best")
+    )
+    y, classes = trainer.windows.y[scored], final.shape[1]
     return FoldResult(
-        final=trained.score(scored, "final"),
-        best=trained.score(scored, "best"),
+        final=Score.of(y, final.argmax(axis=1), classes),
+        best=Score.of(y, best.argmax(axis=1), classes),
+        probabilities=final,
         best_epoch=trained.best_epoch,
         history={
             name: [float(value) for value in values]

@@ -1,46 +1,35 @@
-"""Windows cut out of continuous, labelled recordings."""
+"""Recordings and windows of one's own in `.npz` files."""
 
+import itertools
 import os
 
 import numpy as np
 
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_number
 from keras_seqattn._files.array_file import LABELS
 from keras_seqattn._files.array_file import REAL
 from keras_seqattn._files.array_file import ArrayFile
+from keras_seqattn.activity.streams import Stream
 from keras_seqattn.windows.activity_windows import ActivityWindows
-from keras_seqattn.windows.activity_windows import cut_recordings
+from keras_seqattn.windows.labels import class_codes
+from keras_seqattn.windows.labels import class_names
+from keras_seqattn.windows.labels import ids
 
 
-def load_continuous(
-    path: str | os.PathLike[str],
-    seconds: float = 1.0,
-    overlap: float = 0.5,
-    *,
-    unlabelled: str = "refuse",
-) -> ActivityWindows:
-    """Read continuous recordings from an `.npz` file and cut windows.
+def read_continuous(path: str | os.PathLike[str]) -> list[Stream]:
+    """Read continuous recordings from an `.npz` file.
 
     The file holds `signal` of shape `(samples, channels)`, `label` of shape
     `(samples,)` (names in `classes`, or indices into them), `start` of shape
     `(recordings + 1,)`, the bounds of the recordings, `subject` of shape
     `(recordings,)` (integers or text), `classes`, `channels`, and
     `fs` (samples in a second) or `t_ms` of shape `(samples,)`, the time of a
-    sample in its recording, whose median step gives the rate.
-
-    Args:
-        path: Path of the file.
-        seconds: Length of a window.
-        overlap: Share of a window that the next one holds too, in [0, 1).
-        unlabelled: `"refuse"` samples with the label -1, NaN or `""`, or
-            `"drop"` the windows that hold mostly such.
-
-    Returns:
-        An `ActivityWindows`. A window's label is its most frequent one.
+    sample in its recording.
 
     Raises:
-        ValueError: The file lacks a key, holds arrays that do not fit
-            together, or no recording is long enough.
+        ValueError: The file lacks a key, or holds arrays that do not fit
+            together.
     """
     with ArrayFile(path) as file:
         _check_keys(
@@ -65,17 +54,47 @@ def load_continuous(
                 f"{len(label)} labels, {len(subject)} subjects, {len(start)} "
                 f"bounds{f' from {start[0]} to {start[-1]}' * bool(len(start))}"
             )
-        return cut_recordings(
-            np.split(signal, start[1:-1]),
-            np.split(label, start[1:-1]),
-            subject,
-            classes=file.read("classes", LABELS, 1).tolist(),
-            channels=file.read("channels", LABELS, 1).tolist(),
-            rate=_rate(file, start),
-            seconds=seconds,
-            overlap=overlap,
-            unlabelled=unlabelled,
+        stamps = _stamps(file, len(signal))
+        codes, classes = class_codes(
+            label,
+            file.read("classes", LABELS, 1).tolist(),
+            "drop",
+            name=f"label of {file.path}",
         )
+        names = np.array([*classes, ""], dtype=object)
+        channels = tuple(map(str, file.read("channels", LABELS, 1).tolist()))
+    if len(channels) != signal.shape[1] or not np.isfinite(signal).all():
+        raise ValueError(
+            f"`signal` in {file.path!r} must be finite, and `channels` name "
+            f"its {signal.shape[1]} channels. Received: channels={channels}, "
+            f"{(~np.isfinite(signal)).sum()} values that are not finite"
+        )
+    who = ids(subject, f"subject of {file.path}").tolist()
+    return [
+        Stream(
+            stamps[a:b],
+            signal[a:b],
+            channels,
+            np.arange(a, b),
+            names[codes[a:b]],
+            who[i],
+            file.path,
+        )
+        for i, (a, b) in enumerate(itertools.pairwise(start.tolist()))
+        if b > a
+    ]
+
+
+def read_classes(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of classes of continuous recordings, in order."""
+    with ArrayFile(path) as file:
+        return list(class_names(file.read("classes", LABELS, 1).tolist()))
+
+
+def is_continuous(path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds recordings, not windows."""
+    with ArrayFile(path) as file:
+        return "label" in file
 
 
 def load_windows(path: str | os.PathLike[str]) -> ActivityWindows:
@@ -129,21 +148,19 @@ def load_windows(path: str | os.PathLike[str]) -> ActivityWindows:
         )
 
 
-def _rate(file: ArrayFile, start: np.ndarray) -> float:
-    """Return the samples in a second."""
+def _stamps(file: ArrayFile, samples: int) -> np.ndarray:
+    """Return the time of each sample in seconds."""
     if "fs" in file:
-        return file.number("fs")
-    time = file.read("t_ms", REAL, 1).astype("float64")
-    steps = np.concatenate(
-        [np.diff(t) for t in np.split(time, start[1:-1])] or [time[:0]]
-    )
-    if len(time) != start[-1] or not len(steps) or not np.median(steps) > 0:
-        raise ValueError(
-            f"`t_ms` in {file.path!r} must hold a time a sample, and rise. "
-            f"Received: {len(time)} times for {start[-1]} samples, median "
-            f"step {np.median(steps) if len(steps) else 'none'}"
+        return np.arange(samples) / check_positive_number(
+            "fs", file.number("fs")
         )
-    return 1000 / float(np.median(steps))
+    time = file.read("t_ms", REAL, 1).astype("float64")
+    if len(time) != samples or not np.isfinite(time).all():
+        raise ValueError(
+            f"`t_ms` in {file.path!r} must hold a finite time a sample. "
+            f"Received: {len(time)} times for {samples} samples"
+        )
+    return time / 1000
 
 
 def _bounds(file: ArrayFile, name: str) -> np.ndarray:

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_choice
 from keras_seqattn._training.tables import Tabulated
+from keras_seqattn._training.tables import breakdown_table
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
+from keras_seqattn.activity.fold_result import FoldResult
 from keras_seqattn.activity.score import Score
 
 BEST_TITLES = {
@@ -17,26 +20,7 @@ BEST_TITLES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class FoldResult:
-    """One training, scored on subjects it was not trained on.
-
-    Attributes:
-        final: The `Score` after the last epoch.
-        best: The `Score` after the best epoch of `val_accuracy`.
-        best_epoch: That epoch, from 1.
-        history: For each epoch `loss`, `accuracy`, `val_loss`,
-            `val_accuracy` and `val_macro_f1`. The last three are of the
-            validation subjects, or, if there are none, of the scored ones.
-    """
-
-    final: Score
-    best: Score
-    best_epoch: int
-    history: dict[str, list[float]]
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ActivityReport(Tabulated):
     """What `classify_recordings` found.
 
@@ -47,6 +31,8 @@ class ActivityReport(Tabulated):
     Attributes:
         settings: The arguments that the numbers depend on.
         classes: Names of the activities.
+        y: Integers `(windows,)`, the true classes.
+        subject: Array `(windows,)`, who was recorded.
         folds: The subjects of each fold.
         results: For each cell and seed one `FoldResult` a fold.
         baselines: For each simple classifier one `Score` a fold.
@@ -57,7 +43,9 @@ class ActivityReport(Tabulated):
 
     settings: dict[str, Any]
     classes: tuple[str, ...]
-    folds: tuple[tuple[int, ...], ...]
+    y: np.ndarray
+    subject: np.ndarray
+    folds: tuple[tuple[int | str, ...], ...]
     results: dict[str, tuple[tuple[FoldResult, ...], ...]]
     baselines: dict[str, tuple[Score, ...]]
     parameters: dict[str, int]
@@ -74,6 +62,108 @@ class ActivityReport(Tabulated):
             Score.pooled([getattr(fold, when) for fold in folds])
             for folds in self.results[cell]
         )
+
+    def predictions(
+        self,
+        cell: str | None = None,
+        *,
+        seed: int | None = None,
+        method: str = "predict",
+    ) -> np.ndarray:
+        """Return what was said of each window by who was not trained on it.
+
+        As scikit-learn's `cross_val_predict`, after the last epoch.
+
+        Args:
+            cell: A key of `results`. Default: the only one.
+            seed: One of the seeds. Default: the first.
+            method: `"predict"` or `"predict_proba"`.
+
+        Returns:
+            The windows in their own order: indices into `classes`,
+            `(windows,)`; or probabilities, `(windows, classes)`.
+
+        Raises:
+            ValueError: Another cell, seed or method, or no cell of several.
+        """
+        check_choice("method", method, ("predict", "predict_proba"))
+        seeds = self.settings["seeds"]
+        seed = seeds[0] if seed is None else check_choice("seed", seed, seeds)
+        found = np.empty((len(self.y), len(self.classes)), "float32")
+        results = self.results[self._cell(cell)][seeds.index(seed)]
+        for subjects, result in zip(self.folds, results, strict=True):
+            found[np.isin(self.subject, subjects)] = result.probabilities
+        return found if method == "predict_proba" else found.argmax(axis=1)
+
+    def per_class(
+        self, cell: str | None = None
+    ) -> dict[str, tuple[float, ...]]:
+        """Return the recall of each class, one number a seed.
+
+        Args:
+            cell: A key of `results`, or of `baselines` (as of one seed).
+                Default: the only key of `results`.
+        """
+        scores = (
+            [Score.pooled(self.baselines[cell])]
+            if cell in self.baselines
+            else self.scores(self._cell(cell))
+        )
+        recall = [score.recall_per_class for score in scores]
+        return {
+            name: tuple(float(seed[code]) for seed in recall)
+            for code, name in enumerate(self.classes)
+        }
+
+    def per_subject(
+        self, cell: str | None = None
+    ) -> dict[int | str, tuple[Score, ...]]:
+        """Return the `Score` of each subject, one a seed.
+
+        Args:
+            cell: A key of `results`. Default: the only one.
+        """
+        predicted = [
+            self.predictions(cell, seed=seed) for seed in self.settings["seeds"]
+        ]
+        return {
+            one.item(): tuple(
+                Score.of(self.y[own], seed[own], len(self.classes))
+                for seed in predicted
+            )
+            for one in np.unique(self.subject)
+            for own in [self.subject == one]
+        }
+
+    def class_table(self) -> str:
+        """Return the recall of each class in markdown, one row a class."""
+        cells = [*self.baselines, *self.results]
+        there = np.bincount(self.y, minlength=len(self.classes))
+        return breakdown_table(
+            "recall of",
+            dict(zip(self.classes, there.tolist(), strict=True)),
+            {cell: self.per_class(cell) for cell in cells},
+        )
+
+    def subject_table(self) -> str:
+        """Return the accuracy on each subject in markdown, one row each."""
+        who, there = np.unique(self.subject, return_counts=True)
+        return breakdown_table(
+            "accuracy on subject",
+            dict(zip(who.tolist(), there.tolist(), strict=True)),
+            {
+                cell: {
+                    one: [score.accuracy for score in scores]
+                    for one, scores in self.per_subject(cell).items()
+                }
+                for cell in self.results
+            },
+        )
+
+    def _cell(self, cell: str | None) -> str:
+        if cell is None and len(self.results) == 1:
+            return next(iter(self.results))
+        return check_choice("cell", cell, self.results)
 
     def table(self) -> str:
         """Return the comparison as a markdown table.
@@ -134,6 +224,10 @@ class ActivityReport(Tabulated):
                         "seed": seed,
                         "final": final.to_dict(),
                         "best": best.to_dict(),
+                        "subjects": [
+                            {"subject": one, **scores[number].to_dict()}
+                            for one, scores in by_subject.items()
+                        ],
                         "folds": [
                             {
                                 "final": fold.final.to_dict(),
@@ -144,15 +238,18 @@ class ActivityReport(Tabulated):
                             for fold in folds
                         ],
                     }
-                    for seed, folds, final, best in zip(
-                        self.settings["seeds"],
-                        seeds,
-                        self.scores(cell),
-                        self.scores(cell, "best"),
-                        strict=True,
+                    for number, (seed, folds, final, best) in enumerate(
+                        zip(
+                            self.settings["seeds"],
+                            seeds,
+                            self.scores(cell),
+                            self.scores(cell, "best"),
+                            strict=True,
+                        )
                     )
                 ]
                 for cell, seeds in self.results.items()
+                for by_subject in [self.per_subject(cell)]
             },
         }
 

@@ -38,6 +38,16 @@ class Score:
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
+    def recall_per_class(self) -> np.ndarray:
+        """The share of each class that was recognized; NaN for none there."""
+        there = self.confusion.sum(axis=1)
+        return np.where(
+            there > 0,
+            np.diagonal(self.confusion) / np.maximum(there, 1),
+            np.nan,
+        )
+
+    @property
     def f1_per_class(self) -> np.ndarray:
         """F1 of each class; NaN for one that neither is nor was named."""
         there = self.confusion.sum(axis=1) + self.confusion.sum(axis=0)

@@ -95,7 +95,7 @@ def _read_known(path: str | os.PathLike[str]) -> dict[str, Any]:
             "No `.npy` file is read but `watch_dataset.npy` of seglearn "
             f"{VERSIONS}, since it may hold a pickle, which runs code. For "
             "recordings of your own there are `.npz` and `.csv` files: see "
-            "`load_windows`, `load_continuous` and `load_csv`. "
+            "`load_recordings`. "
             f"Received: path={os.fspath(path)!r}, of another SHA-256"
         )
     return np.load(io.BytesIO(content), allow_pickle=True).item()

@@ -11,6 +11,8 @@ from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.seeded_model import SeededModel
 from keras_seqattn.activity.augmentation import make_augmentation
 from keras_seqattn.activity.score import Score
+from keras_seqattn.export.preprocessing import Preprocessing
+from keras_seqattn.export.preprocessing_tag import PreprocessingTag
 from keras_seqattn.windows.activity_windows import ActivityWindows
 from keras_seqattn.windows.batches import WindowBatches
 from keras_seqattn.windows.standardizer import Standardizer
@@ -80,9 +82,29 @@ class TrainingPart:
         }
 
     def deploy(self, model: keras.Model, name: str) -> keras.Model:
-        """Return a trained model that takes raw windows."""
+        """Return a trained model that takes raw windows.
+
+        The standardization is part of it, and a `PreprocessingTag`, which
+        tells whoever has the model which signal it takes.
+        """
         signal = keras.Input(model.input_shape[1:], name="signal")
-        standardized = self.standardizer.layer("standardize")(signal)
+        tag = PreprocessingTag(
+            Preprocessing(
+                mean=self.standardizer.mean,
+                scale=self.standardizer.scale,
+                in_model=True,
+                timesteps=self.windows.x.shape[1],
+                rate=self.windows.rate,
+                signal_options=None
+                if self.windows.signal_options is None
+                else self.windows.signal_options.to_dict(),
+                channels=self.windows.channels,
+                classes=self.windows.classes,
+            ),
+            dtype="float32",
+            name="preprocessing",
+        )
+        standardized = self.standardizer.layer("standardize")(tag(signal))
         return keras.Model(signal, model(standardized), name=name)
 
 
@@ -197,16 +219,11 @@ class TrainedClassifier:
     weights: dict[str, list[np.ndarray]]
     best_epoch: int
 
-    def score(self, scored: np.ndarray, when: str) -> Score:
-        """Score on some windows, at the `"final"` or the `"best"` epoch."""
+    def probabilities(self, some: np.ndarray, when: str) -> np.ndarray:
+        """Recognize some windows, at the `"final"` or the `"best"` epoch."""
         self.model.set_weights(self.weights[when])
-        windows = self.part.windows
-        x = self.part.standardizer.transform(windows.x[scored])
-        return Score.of(
-            windows.y[scored],
-            predict(self.model, x).argmax(axis=1),
-            len(windows.classes),
-        )
+        x = self.part.standardizer.transform(self.part.windows.x[some])
+        return predict(self.model, x)
 
     def deploy(self, name: str) -> keras.Model:
         """Return the model of the final epoch, which takes raw windows."""

@@ -60,7 +60,7 @@ def load(
         split: The name of a split, one of `SPLITS` of the set's reader.
         path: The published archive, the folder unpacked from it, or a folder
             that holds either. For files of your own there are
-            `activity.load_activity` and `load_recording`.
+            `activity.load_recordings` and `load_recording`.
         config: The name of a configuration, one of `CONFIGS` of the set's
             reader. Default: the first.
         data_dir: Where TensorFlow Datasets keeps what it prepared. Default:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn.decoding import pynapple_file
-from keras_seqattn.decoding.spike_session import as_names
 
 
 def is_path(source: Any) -> bool:
@@ -29,7 +28,7 @@ def read_behavior(behavior: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
         return _behavior_table(behavior)
     paths = [behavior] if is_path(behavior) else behavior
     if isinstance(paths, list | tuple) and paths and is_path(paths[0]):
-        return _behavior_file(paths[0], as_names(paths[1:] or ["*"]))
+        return _behavior_file(paths[0], [*map(str, paths[1:])] or ["*"])
     if isinstance(behavior, list | tuple) and len(behavior) == 2:
         times, movement = map(np.asarray, behavior)
         return ["movement"], times, movement
@@ -48,7 +47,8 @@ def _behavior_file(
         return names, times, values
     if missing := [column for column in columns if column not in names]:
         raise ValueError(
-            f"{os.fspath(path)!r} has no columns {missing}. Received: {names}"
+            f"{os.fspath(path)!r} has no columns {missing}; where pynapple "
+            f"saved no names they are numbers from '0'. Received: {names}"
         )
     return columns, times, values[:, [names.index(c) for c in columns]]
 

@@ -1,14 +1,20 @@
 """Spikes that are in bins already: arrays, `.npz` files, wide tables."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._files.array_file import LABELS
 from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn.decoding.spike_session import as_names
+from keras_seqattn.windows.behavior import cosine_and_sine
+from keras_seqattn.windows.cutting import run_numbers
 from keras_seqattn.windows.labels import ids
 from keras_seqattn.windows.recording import Recording
+from keras_seqattn.windows.recording import check_bin_width
+from keras_seqattn.windows.recording import check_lag
 from keras_seqattn.windows.trials import check_intervals
 from keras_seqattn.windows.trials import interval_of
 
@@ -83,10 +89,10 @@ def wide_table(table: Any, behavior: Any) -> dict[str, Any]:
     columns = list(table.columns)
     names = as_names(behavior)
     missing = [name for name in names if name not in columns]
-    if missing:
-        raise ValueError(
-            f"The table has no columns {missing}. Received: {columns[:40]}"
-        )
+    twice = sorted({str(c) for c in columns if columns.count(c) > 1})
+    if missing or twice:
+        wrong = f"no columns {missing}" if missing else f"{twice} twice"
+        raise ValueError(f"The table has {wrong}. Received: {columns[:40]}")
     units = [c for c in columns if c not in (*names, TIME, *BESIDES)]
     other = [c for c in units if np.asarray(table[c]).dtype.kind not in "buif"]
     if other or not units:
@@ -142,7 +148,7 @@ def binned_recording(
         trials: Starts and stops in seconds; needs `times`.
         **fields: Others of `Recording`.
     """
-    width = own_width if bin_width is None else bin_width
+    width = own_width if bin_width is None else check_bin_width(bin_width)
     if own_width is not None and width is not None:
         if not np.isclose(own_width, width, rtol=1e-3):
             raise ValueError(
@@ -151,9 +157,9 @@ def binned_recording(
                 "recording"
             )
     if quantity == "direction":
-        angle = np.asarray(movement, np.float64)
-        movement = np.stack([np.cos(angle), np.sin(angle)], axis=2)
-        movement = movement.reshape(len(angle), -1)
+        movement = cosine_and_sine(
+            check_array("movement", movement, "(bins, axes)")
+        )
         title = f"direction of {title}"
     elif quantity not in ("as given", title):
         raise ValueError(
@@ -161,48 +167,50 @@ def binned_recording(
             "derivatives are of spike times and a behaviour with its own time "
             f"stamps. Received: quantity={quantity!r} of {title!r}"
         )
-    if lag:
-        movement, known = _later(movement, fields.get("segment"), width, lag)
-        fields["scored"] = fields.get("scored", np.ones(len(known), bool)) & (
-            known
-        )
-    if trials is not None:
-        times = fields.get("times")
-        if times is None:
-            raise ValueError(
-                "`trials` are told in seconds, so bins need `times` (bins,), "
-                "the end of each. Or give `segment`, `trial` and `scored`."
-            )
-        pairs = check_intervals("trials", trials)
-        assert pairs is not None  # noqa: S101
-        fields["trial"] = interval_of(pairs, times + lag, 1e-6 * (width or 1))
-        fields["scored"] = fields.get("scored", np.ones(len(times), bool)) & (
-            fields["trial"] >= 0
-        )
-    return Recording(
-        spikes, movement, bin_width=width, quantity=title, lag=lag, **fields
+    recording = Recording(
+        spikes, movement, bin_width=width, quantity=title, **fields
     )
+    if lag := check_lag(lag):
+        recording = _later(recording, lag)
+    pairs = check_intervals("trials", trials)
+    if pairs is None:
+        return recording
+    if recording.times is None:
+        raise ValueError(
+            "`trials` are told in seconds, so bins need `times` (bins,), the "
+            "end of each. Or give `segment`, `trial` and `scored`."
+        )
+    slack = 1e-6 * (width or 1)
+    trial = interval_of(pairs, recording.times + lag, slack)
+    scored = np.asarray(recording.scored) & (trial >= 0)
+    return dataclasses.replace(recording, trial=trial, scored=scored)
 
 
-def _later(
-    movement: np.ndarray,
-    segment: np.ndarray | None,
-    width: float | None,
-    lag: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the movement of `lag` later, and where that is in the segment."""
+def _later(recording: Recording, lag: float) -> Recording:
+    """Give each bin the movement of `lag` later, and what goes with it."""
+    width = recording.bin_width
     bins = None if width is None else round(lag / width)
     if width is None or bins is None or abs(bins * width - lag) > 0.01 * width:
         raise ValueError(
             "In bins, `lag` must be a whole number of them. Received: "
             f"lag={lag} s, bin_width={width}"
         )
-    movement = np.asarray(movement)
-    count = len(movement)
-    source = np.arange(count) + bins
-    known = (source >= 0) & (source < count)
-    source = np.clip(source, 0, count - 1)
-    if segment is not None:
-        seams = np.concatenate([[0], np.cumsum(np.diff(segment) != 0)])
-        known &= seams[source] == seams
-    return movement[source], known
+    run = run_numbers(np.asarray(recording.segment))
+    source = np.arange(len(run)) + bins
+    known = (source >= 0) & (source < len(run))
+    source = np.clip(source, 0, len(run) - 1)
+    known &= run[source] == run
+    if not known.any():
+        raise ValueError(
+            f"A segment must be longer than `lag`. Received: lag={lag} s in "
+            f"segments of at most {np.bincount(run).max()} bins"
+        )
+    moved: dict[str, Any] = {
+        name: values[source]
+        for name in ("movement", "scored", "trial", "condition")
+        if (values := getattr(recording, name)) is not None
+    }
+    moved["scored"] = moved["scored"] & known
+    if "trial" in moved:
+        moved["trial"] = np.where(known, moved["trial"], -1)
+    return dataclasses.replace(recording, lag=lag, **moved)

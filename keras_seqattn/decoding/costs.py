@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_seqattn._keras_internals import run_through_graph
 from keras_seqattn.layers.temporal_attention import TemporalAttention
+from keras_seqattn.windows.standardizer import Standardize
 
 _GRAPHS = (keras.Function, keras.Sequential)
 COST_TITLES = ("parameters", "bytes", "multiply-adds a bin")
@@ -170,6 +171,7 @@ _COUNTS: dict[type, Callable[[Any, tuple[int, ...]], int]] = {
     keras.layers.Bidirectional: _bidirectional,
     TemporalAttention: _attention,
     keras.layers.Normalization: _normalization,
+    Standardize: _normalization,
     keras.layers.LayerNormalization: _normalization,
 }
 

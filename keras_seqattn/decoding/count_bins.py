@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn.decoding.data import DecodingData
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.standardizer import Standardizer
@@ -51,7 +52,7 @@ class CountScale:
         units = len(self.standardizer.mean)
         if counts is None:
             return np.zeros(units)
-        counts = np.asarray(counts, dtype=np.float64)
+        counts = check_array("counts", counts, "(units,)").astype(np.float64)
         if counts.shape != (units,):
             raise ValueError(
                 f"`counts` must hold one number for each of {units} units. "

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.decoding.parts import PARTS
 from keras_seqattn.decoding.parts import chronological_parts
-from keras_seqattn.decoding.parts import seams_between
 from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.score import stands_still
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import PreprocessingTag
+from keras_seqattn.windows.cutting import run_numbers
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.recording import Recording
+from keras_seqattn.windows.recording import check_recording_type
 from keras_seqattn.windows.standardizer import Standardizer
 
 # Below it, a warning.
@@ -86,9 +89,17 @@ class DecodingData:
         parts: np.ndarray | None = None,
     ) -> None:
         check_choice("transform", transform, ("sqrt", None))
+        check_recording_type(recording)
+        timesteps = check_positive_integer("timesteps", timesteps)
         spikes = recording.spikes
         if parts is None:
             parts = chronological_parts(np.asarray(recording.scored), fractions)
+        parts = check_array("parts", parts, "(bins,)", "iu")
+        if len(parts) != len(spikes):
+            raise ValueError(
+                f"`parts` must hold one number for each of {len(spikes)} bins. "
+                f"Received: {len(parts)}"
+            )
         if transform == "sqrt":
             if spikes.min() < 0:
                 raise ValueError(
@@ -123,7 +134,7 @@ class DecodingData:
 
     def bins(self, part: str) -> np.ndarray:
         """Return every bin that a window of a part holds, once, in order."""
-        ends = self.ends[part]
+        ends = self.ends[check_choice("part", part, PARTS)]
         change = np.zeros(len(self.recording.spikes) + 1, dtype=np.int64)
         np.add.at(change, ends - self.timesteps + 1, 1)
         np.add.at(change, ends + 1, -1)
@@ -143,6 +154,7 @@ class DecodingData:
             Arrays `(windows, timesteps, units)` and `(windows, axes)`.
         """
         timesteps = self.timesteps if timesteps is None else timesteps
+        timesteps = check_positive_integer("timesteps", timesteps)
         if not 1 <= timesteps <= self.timesteps:
             raise ValueError(
                 f"`timesteps` must be in 1 .. {self.timesteps}, the longest "
@@ -168,7 +180,7 @@ class DecodingData:
             timesteps)`: whether the bin is scored. Elsewhere the movement
             means nothing.
         """
-        ends = self.ends[part]
+        ends = self.ends[check_choice("part", part, PARTS)]
         scored = np.asarray(self.recording.scored)[:, None]
         return (
             take_windows(self._movement, ends, timesteps),
@@ -178,7 +190,9 @@ class DecodingData:
     def score(self, part: str, decoded: np.ndarray) -> Score:
         """Score standardized predictions for the windows of a part."""
         return Score.of(
-            self.recording.movement[self.ends[part]],
+            self.recording.movement[
+                self.ends[check_choice("part", part, PARTS)]
+            ],
             self.movement_standardizer.inverse(decoded),
             self.recording.is_direction,
         )
@@ -238,7 +252,7 @@ def window_ends_of_parts(
     window_ends(segment, timesteps)  # Or no part can have one.
     ends = {name: np.empty(0, np.int64) for name in PARTS}
     try:
-        every = window_ends(seams_between(segment, parts), timesteps)
+        every = window_ends(run_numbers(segment, parts), timesteps)
     except ValueError:
         every = ends["train"]
     every = every[np.asarray(recording.scored)[every]]

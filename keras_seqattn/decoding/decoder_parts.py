@@ -39,13 +39,7 @@ class DecoderParts:
                 "and decode one value an axis for each window. Received: "
                 f"{decoder.name} with the layers {names}"
             )
-        axes = recording.movement.shape[1]
-        if decoder.output_shape[1] != axes:
-            raise ValueError(
-                "`recording` must have the axes that the decoder decodes. "
-                f"Received: {axes}, expected: {decoder.output_shape[1]}"
-            )
-        self._match(said, recording)
+        self._match(said, recording, decoder.output_shape[1])
         self.length = decoder.input_shape[1]
         self.timesteps = int(self.length or said.timesteps or said.window or 1)
         kernel, bias = np.eye(len(said.mean)), np.zeros(len(said.mean))
@@ -60,7 +54,9 @@ class DecoderParts:
         heard = np.where(self.is_known[:, None], kernel[self.place], 0.0)
         self.start = heard, bias
 
-    def _match(self, said: Preprocessing, recording: Recording) -> None:
+    def _match(
+        self, said: Preprocessing, recording: Recording, axes: int
+    ) -> None:
         """Find each unit of the recording among the decoder's."""
         units = recording.spikes.shape[1]
         has_ids = said.unit_ids is not None and recording.unit_ids is not None
@@ -75,6 +71,7 @@ class DecoderParts:
             if has_ids
             else said,
             recording,
+            axes,
         )
         place = np.arange(units)
         if has_ids:

@@ -12,6 +12,7 @@ from keras_seqattn.export.preprocessing_tag import preprocessing_of
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.recording import Recording
+from keras_seqattn.windows.recording import check_recording_type
 
 # Widths and lags are the same up to what arithmetic in seconds leaves.
 SECONDS = 1e-6
@@ -58,7 +59,7 @@ def predict_recording(
     """
     batch_size = check_positive_integer("batch_size", batch_size)
     said = _said(model)
-    check_recording(said, recording)
+    check_recording(said, recording, model.output_shape[-1])
     length = model.input_shape[1]
     if length is None and len(model.output_shape) > 2:
         return _run_on(model, recording, batch_size)
@@ -77,17 +78,21 @@ def predict_recording(
     return Predictions(recording, bins, np.concatenate(decoded))
 
 
-def check_recording(said: Preprocessing, recording: Recording) -> None:
+def check_recording(
+    said: Preprocessing, recording: Recording, axes: int
+) -> None:
     """Raise where a recording is not as those that a model was trained on.
 
     Args:
         said: From `export.preprocessing_of(model)`. What it does not say is
             not asked for.
         recording: A `Recording`.
+        axes: How many the model decodes.
 
     Raises:
         ValueError: What came, what was expected, and how to mend it.
     """
+    check_recording_type(recording)
     expected, units = len(said.mean), recording.spikes.shape[1]
     if expected != units:
         raise ValueError(
@@ -108,6 +113,25 @@ def check_recording(said: Preprocessing, recording: Recording) -> None:
             f"The decoder was trained on a recording of another `{name}`: "
             f"{mend}, or train it anew. "
             f"Received: {name}={found}, expected: {wanted} s"
+        )
+    if axes != recording.movement.shape[1] or (
+        said.quantity is not None
+        # Which nobody has named.
+        and "movement" not in (said.quantity, recording.quantity)
+        and said.quantity != recording.quantity
+    ):
+        raise ValueError(
+            "The decoder decodes something else than what the recording has "
+            "as its movement, to be scored by. Give the same, or, of the same "
+            "under another name, `dataclasses.replace(recording, quantity="
+            "export.preprocessing_of(model).quantity)`. Received: "
+            f"{recording.quantity!r} of {recording.movement.shape[1]} axes, "
+            f"expected: {said.quantity!r} of {axes}"
+        )
+    if said.transform == "sqrt" and recording.spikes.min() < 0:
+        raise ValueError(
+            "`spikes` must not be negative: the decoder takes their root. "
+            f"Received: a minimum of {recording.spikes.min()}"
         )
     _check_ids(said.unit_ids, recording.unit_ids)
 

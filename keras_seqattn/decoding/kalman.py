@@ -8,6 +8,8 @@ from typing import Self
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import check_list
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn.decoding.costs import Costs
@@ -88,14 +90,19 @@ class KalmanFilter(SimpleDecoder):
         position: Any = None,
         transforms: Sequence[str | None] | None = None,
     ) -> None:
-        self.lags = tuple(check_non_negative_integer("lags", x) for x in lags)
+        self.lags = tuple(
+            check_non_negative_integer("lags", lag)
+            for lag in check_list("lags", lags)
+        )
         if not self.lags:
             raise ValueError(
                 "`lags` must hold at least one integer. Received: none"
             )
         self.noise_scale = check_positive_number("noise_scale", noise_scale)
         self.position = (
-            None if position is None else np.asarray(position, np.float64)
+            None
+            if position is None
+            else check_array("position", position, "(bins, axes)").astype(float)
         )
         self.transforms = check_transforms(transforms)
 

@@ -16,6 +16,9 @@ from keras_seqattn.decoding.spike_session import SpikeSession
 from keras_seqattn.decoding.spike_session import as_names
 from keras_seqattn.decoding.spike_session import listed
 from keras_seqattn.decoding.spike_session import stack_columns
+from keras_seqattn.windows.labels import ids
+from keras_seqattn.windows.recording import check_bin_width
+from keras_seqattn.windows.spike_trains import check_unit_ids
 
 AnyMatlabFile = MatlabFile | OldMatlabFile
 
@@ -23,7 +26,9 @@ AnyMatlabFile = MatlabFile | OldMatlabFile
 REACHING = ("t", "cursor_pos", "spikes", "chan_names")
 IN_TIME = ("spike_times", "times", "movement")
 IN_BINS = ("spikes", "movement", "bin_width")
-OPTIONAL = ("trials", "condition", "observed", "unit_ids", "segment")
+OF_TIME = ("trials", "condition", "observed", "unit_ids")
+OF_BINS = ("times", "segment", "scored", "trial", "condition", "trials",
+           "unit_ids")  # fmt: skip
 EXAMPLE = (
     "fields={'spike_times': 'units', 'times': 't', 'movement': 'vel'}, or "
     "fields={'spikes': 'counts', 'movement': 'vel', 'bin_width': 0.05} if "
@@ -58,20 +63,39 @@ def contents(path: str) -> str:
 
 def check_fields(path: str, fields: Any) -> dict[str, Any]:
     """Return what the caller calls which variable, or raise."""
-    known = {*IN_TIME, *IN_BINS, *OPTIONAL}
-    if (
-        not isinstance(fields, Mapping)
-        or not set(fields) <= known
-        or not any(set(need) <= set(fields) for need in (IN_TIME, IN_BINS))
-    ):
-        with open_any(path) as file:
-            holds = listed(_variables(file))
-        raise ValueError(
-            f"Which variables of {path!r} are spikes and which movement must "
-            f"be told: {EXAMPLE}. Optional: {list(OPTIONAL)}. "
-            f"Received: fields={fields!r}; the file holds{holds}"
+    kinds = {IN_TIME: OF_TIME, IN_BINS: OF_BINS}
+    found = set(fields) if isinstance(fields, Mapping) else set()
+    for needed, optional in kinds.items():
+        if found >= set(needed) and found <= {*needed, *optional}:
+            _check_names(fields)
+            return dict(fields)
+    with open_any(path) as file:
+        holds = listed(_variables(file))
+    raise ValueError(
+        f"Which variables of {path!r} are spikes and which movement must be "
+        f"told: {EXAMPLE}. "
+        + "; ".join(
+            f"with {needed[0]!r} there may be {[*optional]}"
+            for needed, optional in kinds.items()
         )
-    return dict(fields)
+        + f". Received: fields={fields!r}; the file holds{holds}"
+    )
+
+
+def _check_names(fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        names = value if isinstance(value, list | tuple) else [value]
+        if name == "bin_width" and not isinstance(value, str):
+            check_bin_width(value)
+        elif (
+            not names
+            or (name != "movement" and names is value)
+            or not all(isinstance(one, str) and one for one in names)
+        ):
+            raise ValueError(
+                f"`fields[{name!r}]` must be the name of a variable. "
+                f"Received: {value!r}"
+            )
 
 
 def read_session(path: str, fields: Mapping[str, Any]) -> SpikeSession:
@@ -92,7 +116,7 @@ def read_session(path: str, fields: Mapping[str, Any]) -> SpikeSession:
         times = _vector(file, fields["times"])
         _, movement = stack_columns(
             [
-                (name, times, _rows(file, name, len(times)))
+                (name, times, _rows(file, name, len(times), "time"))
                 for name in as_names(fields["movement"])
             ]
         )
@@ -118,22 +142,33 @@ def read_bins(path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: As `read_session`.
     """
     with open_any(path) as file:
-        movement = [file.numbers(n) for n in as_names(fields["movement"])]
-        bins = len(movement[0]) if movement[0].ndim == 2 else 0
+        spikes = file.numbers(fields["spikes"])
         movement = [
-            _upright(m, max(bins, m.size // m.shape[1])) for m in movement
+            _rows(file, name, len(spikes), "bin of `spikes`")
+            for name in as_names(fields["movement"])
         ]
         found: dict[str, Any] = {
-            "spikes": file.numbers(fields["spikes"]),
+            "spikes": spikes,
             "movement": np.concatenate(movement, axis=1),
             "bin_width": fields["bin_width"],
         }
-        if isinstance(fields["bin_width"], str):
-            found["bin_width"] = float(_vector(file, fields["bin_width"])[0])
-        if "segment" in fields:
-            found["segment"] = _vector(file, fields["segment"])
-        if "unit_ids" in fields:
-            found["unit_ids"] = _labels(file, fields["unit_ids"])
+        for name in ("bin_width", "segment", "times", "scored"):
+            if isinstance(fields.get(name), str):
+                found[name] = _vector(file, fields[name])
+        if isinstance(found["bin_width"], np.ndarray):
+            found["bin_width"] = check_bin_width(found["bin_width"])
+        if "scored" in found:
+            if not np.isin(found["scored"], (0, 1)).all():
+                raise ValueError(
+                    f"{fields['scored']!r} in {path!r} must hold true and "
+                    f"false. Received: {found['scored'][:5].tolist()}"
+                )
+            found["scored"] = found["scored"].astype(bool)
+        for name in ("unit_ids", "condition", "trial"):
+            if name in fields:
+                found[name] = _labels(file, fields[name])
+        if "trial" in found:
+            found["trial"] = ids(found["trial"], "trial")
         if "trials" in fields:
             found["trials"] = _intervals(file, fields["trials"])
         return found
@@ -176,19 +211,19 @@ def _trains(
                 unit = f"{row + 1}/{column + 1}"
             trains[unit] = file.cell_numbers(cells[row, column])
     if "unit_ids" in fields:
-        ids = _labels(file, fields["unit_ids"])
-        if len(ids or ()) != len(trains):
+        names = check_unit_ids(_labels(file, fields["unit_ids"]) or ())
+        if len(names) != len(trains):
             raise ValueError(
                 f"{fields['unit_ids']!r} in {file.path!r} must name each unit. "
-                f"Received: {len(ids or ())} for {len(trains)} units"
+                f"Received: {len(names)} for {len(trains)} units"
             )
-        return dict(zip(ids or (), trains.values(), strict=True))
+        return dict(zip(names, trains.values(), strict=True))
     return trains
 
 
 def _vector(file: AnyMatlabFile, name: str) -> np.ndarray:
     """Return a row or a column."""
-    values = file.numbers(name)
+    values = file.values(name)
     if values.size != max(values.shape, default=1) or not values.size:
         raise ValueError(
             f"{name!r} in {file.path!r} must be a row or a column of numbers. "
@@ -197,20 +232,17 @@ def _vector(file: AnyMatlabFile, name: str) -> np.ndarray:
     return values.ravel()
 
 
-def _rows(file: AnyMatlabFile, name: str, samples: int) -> np.ndarray:
-    values = _upright(file.numbers(name), samples)
-    if values.ndim != 2 or len(values) != samples:
+def _rows(file: AnyMatlabFile, name: str, count: int, what: str) -> np.ndarray:
+    values = file.numbers(name)
+    if values.shape == (1, count):  # A list, kept as a row.
+        values = values.T
+    if values.ndim != 2 or len(values) != count or not values.size:
         raise ValueError(
-            f"{name!r} in {file.path!r} must have a row a sample of `times`. "
-            f"Received: size {'x'.join(map(str, values.shape))} and "
-            f"{samples} times"
+            f"{name!r} in {file.path!r} must have a row for each {what}, "
+            f"{count} of them. "
+            f"Received: size {'x'.join(map(str, values.shape))}"
         )
     return values
-
-
-def _upright(values: np.ndarray, samples: int) -> np.ndarray:
-    """Return a row of samples as a column; a matrix stays as it is."""
-    return values.T if values.shape == (1, samples) else values
 
 
 def _intervals(file: AnyMatlabFile, name: str | None) -> np.ndarray | None:
@@ -224,12 +256,7 @@ def _labels(file: AnyMatlabFile, name: str | None) -> list[int | str] | None:
     if file.is_cells(name):
         return [file.cell_text(cell) for cell in file.cells(name).ravel()]
     values = _vector(file, name)
-    if (values != np.floor(values)).any():
-        raise ValueError(
-            f"{name!r} in {file.path!r} must hold integers or names in cells. "
-            f"Received: {values[:5].tolist()}"
-        )
-    return [int(value) for value in values]
+    return values.tolist()
 
 
 def is_matlab(path: str) -> bool:

@@ -77,14 +77,11 @@ def fold_parts(recording: Recording, folds: int) -> list[np.ndarray]:
     return list(np.where(place == 0, 2, np.where(place == folds - 1, 1, 0)))
 
 
-def seams_between(segment: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Return a number a bin that changes at each seam and each cut."""
-    seam = (segment[1:] != segment[:-1]) | (part[1:] != part[:-1])
-    return np.concatenate([[0], np.cumsum(seam)])
-
-
 def _first_of_trial(trial: np.ndarray, bin: int) -> int:
-    same = np.flatnonzero(trial == trial[bin])
-    # The run of this trial that the bin is in.
-    gaps = np.flatnonzero(np.diff(same[same <= bin]) > 1)
-    return int(same[gaps[-1] + 1 if len(gaps) else 0])
+    if trial[bin] < 0:
+        return bin
+    # Since the last other trial: numbers may come again, in another session.
+    before = trial[:bin]
+    other = np.flatnonzero((before >= 0) & (before != trial[bin]))
+    first = other[-1] + 1 if len(other) else 0
+    return int(first + np.argmax(trial[first:] == trial[bin]))

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn.decoding.score import Score
+from keras_seqattn.windows.labels import group_labels
 from keras_seqattn.windows.recording import Recording
 
 
@@ -25,6 +27,18 @@ class Predictions:
     recording: Recording
     bins: np.ndarray
     decoded: np.ndarray
+
+    def __post_init__(self) -> None:
+        bins = check_array("bins", self.bins, "(n,)", "iu")
+        decoded = check_array("decoded", self.decoded, "(n, axes)")
+        shape = (len(bins), self.recording.movement.shape[1])
+        if decoded.shape != shape:
+            raise ValueError(
+                "`decoded` must have a row for each of `bins`, and the axes of "
+                f"the movement: {shape}. Received: {decoded.shape}"
+            )
+        object.__setattr__(self, "bins", bins)
+        object.__setattr__(self, "decoded", decoded)
 
     @property
     def times(self) -> np.ndarray:
@@ -48,9 +62,20 @@ class Predictions:
         Bins that the recording does not score are left out.
         """
         scored = np.asarray(self.recording.scored)[self.bins]
-        where = scored if where is None else scored & where
+        if where is not None:
+            where = check_array("where", where, "(n,)", "b")
+            if len(where) != len(scored):
+                raise ValueError(
+                    f"`where` must hold one boolean for each of {len(scored)} "
+                    f"decoded bins. Received: {len(where)}"
+                )
+            scored = scored & where
+        if not scored.any():
+            raise ValueError("No bin is left to score.")
         return Score.of(
-            self.true[where], self.decoded[where], self.recording.is_direction
+            self.true[scored],
+            self.decoded[scored],
+            self.recording.is_direction,
         )
 
     def score_by(self, labels: str | Sequence[Any]) -> dict[Any, Score]:
@@ -75,12 +100,11 @@ class Predictions:
                     "recording must have, or one label a bin. Received: "
                     f"labels={labels!r}"
                 )
-        every = np.asarray(values)
-        if every.shape != (len(self.recording.spikes),):
+        every = group_labels("labels", values)
+        if len(every) != len(self.recording.spikes):
             raise ValueError(
                 "`labels` must hold one label for each of the recording's "
-                f"{len(self.recording.spikes)} bins. Received: shape "
-                f"{every.shape}"
+                f"{len(self.recording.spikes)} bins. Received: {len(every)}"
             )
         found = every[self.bins]
         scored = np.asarray(self.recording.scored)[self.bins]

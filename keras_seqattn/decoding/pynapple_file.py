@@ -44,6 +44,11 @@ def read_units(
         )
     # Files of older versions do not name the silent units.
     keys = file.read("keys", "ui", 1) if "keys" in file else np.unique(index)
+    if other := sorted(set(index.tolist()) - set(keys.tolist())):
+        raise ValueError(
+            f"{file.path!r} must name each unit in `keys`. Received: spikes "
+            f"of {other[:20]}, which are not among them"
+        )
     order = np.argsort(index, kind="stable")
     unit = index[order]
     bounds = [np.searchsorted(unit, keys, side) for side in ("left", "right")]

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+
 
 @dataclasses.dataclass(frozen=True)
 class Score:
@@ -35,9 +37,24 @@ class Score:
             true: Array of shape `(bins, axes)`.
             decoded: Array of the same shape.
             direction: Whether pairs of axes are cosine and sine of an angle.
+
+        Raises:
+            ValueError: Shapes that differ, or no numbers.
         """
-        true = np.asarray(true, dtype=np.float64)
-        decoded = np.asarray(decoded, dtype=np.float64)
+        true, decoded = (
+            check_array(name, values, "(bins, axes)").astype(np.float64)
+            for name, values in (("true", true), ("decoded", decoded))
+        )
+        if true.shape != decoded.shape or not true.size:
+            raise ValueError(
+                "`true` and `decoded` must be of one shape (bins, axes), none "
+                f"of them 0. Received: {true.shape} and {decoded.shape}"
+            )
+        if direction and true.shape[1] % 2:
+            raise ValueError(
+                "A direction has a cosine and a sine, so an even number of "
+                f"axes. Received: {true.shape[1]}"
+            )
         residual = np.sum((true - decoded) ** 2, axis=0)
         a, b = true - true.mean(axis=0), decoded - decoded.mean(axis=0)
         total = np.where(stands_still(true), 0.0, np.sum(a * a, axis=0))

@@ -19,6 +19,7 @@ from keras_seqattn.decoding.spike_session import check_options
 from keras_seqattn.decoding.spike_session import errors_of
 from keras_seqattn.decoding.spike_session import to_recording
 from keras_seqattn.windows.recording import Recording
+from keras_seqattn.windows.recording import check_lag
 
 KINDS = (
     "an `.nwb` file, a `.mat` file, an `.npz` file in bins as written by "
@@ -120,7 +121,7 @@ spikes |
     binning = {
         "bin_width": bin_width,
         "quantity": quantity or "as given",
-        "lag": float(lag),
+        "lag": check_lag(lag),
     }
     if pynapple_file.is_pynapple(trials, ("IntervalSet",)):
         trials = pynapple_file.read_intervals(trials)

@@ -1,5 +1,6 @@
 """From spikes, as they come, to bins."""
 
+import numbers
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_non_negative_integer
@@ -15,6 +17,10 @@ from keras_seqattn._checks import check_positive_number
 from keras_seqattn.windows.binning import rounding
 from keras_seqattn.windows.recording import check_bin_width
 from keras_seqattn.windows.spike_trains import check_unit_ids
+
+# Seconds: nanoseconds since 1970 would be more.
+LATEST = 1e12
+MOST_BINS = 1_000_000
 
 
 class SpikeBin(NamedTuple):
@@ -106,6 +112,11 @@ class SpikeBinner:
         self.patience = check_non_negative_number("patience", patience)
         self.unknown = check_choice("unknown", unknown, ("refuse", "ignore"))
         self.max_gap = check_positive_number("max_gap", max_gap)
+        if self.max_gap / self.bin_width > MOST_BINS:
+            raise ValueError(
+                f"`max_gap` may hold at most {MOST_BINS:,} bins, for they are "
+                f"filled. Received: max_gap={max_gap}, bin_width={bin_width}"
+            )
         self.max_late = check_non_negative_number("max_late", max_late)
         self._columns: dict[Any, int] = {
             unit: i for i, unit in enumerate(self.unit_ids)
@@ -122,7 +133,7 @@ class SpikeBinner:
             start: As in the constructor, by the clock that counts from now on.
         """
         if start is not None:
-            start = check_finite_number("start", start)
+            start = _seconds("start", start)
         with self._lock:
             self._start = start
             self._now: float | None = None
@@ -171,7 +182,7 @@ class SpikeBinner:
         Raises:
             ValueError: Not a finite number, or a clock that jumps.
         """
-        now = check_finite_number("now", now)
+        now = _seconds("now", now)
         with self._lock:
             self._check_back(now, self.patience + self.bin_width, "The clock")
             self._check_ahead(now, now)
@@ -214,20 +225,28 @@ class SpikeBinner:
                     f"Received: {state[name]!r}"
                 )
         start, now = (
-            None
-            if state[name] is None
-            else check_finite_number(name, state[name])
+            None if state[name] is None else _seconds(name, state[name])
             for name in ("start", "now")
         )
         closed, late, ignored = (
             check_non_negative_integer(name, state[name])
             for name in ("closed", "late", "ignored")
         )
-        rows = np.array(state["open"] or np.zeros((0, len(self.unit_ids)), int))
+        rows = np.zeros((0, len(self.unit_ids)), np.int64)
+        if len(state["open"]):
+            rows = check_array("open", state["open"], "(bins, units)", "iu")
+        if start is not None:
+            newest = start if now is None else now
+            reached = int(bin_numbers(np.array(newest), start, self.bin_width))
+            # What bins are complete lies behind the clock.
+            if not closed <= max(reached, 0) <= closed + MOST_BINS:
+                raise ValueError(
+                    "`closed` must be the number of bins that are complete at "
+                    f"`now`. Received: closed={closed}, now={now}, "
+                    f"start={start}"
+                )
         if (
-            rows.dtype.kind not in "iu"
-            or rows.ndim != 2
-            or rows.shape[1] != len(self.unit_ids)
+            rows.shape[1] != len(self.unit_ids)
             or (rows < 0).any()
             or (start is None and (len(rows) or closed or now is not None))
         ):
@@ -359,25 +378,24 @@ def _unit_ids(unit_ids: Any) -> tuple[str | int, ...]:
     return ids
 
 
+def _seconds(name: str, value: Any) -> float:
+    return float(_stamps(check_finite_number(name, value))[0])
+
+
 def _stamps(times: Any) -> np.ndarray:
-    try:
-        stamps = np.atleast_1d(np.asarray(times))
-    except ValueError:  # Lists of different lengths.
-        stamps = np.array([None])
-    if stamps.size and (
-        stamps.ndim != 1
-        or stamps.dtype.kind not in "iuf"
-        or np.ma.isMaskedArray(times)
-    ):
-        raise ValueError(
-            "`times` must hold real numbers (spikes,), in seconds, none of "
-            f"them masked. Received: {times!r}"
-        )
-    stamps = stamps.reshape(-1)
+    if not isinstance(times, numbers.Real):
+        stamps = check_array("times", times, "(spikes,)", "uif")
+    else:
+        stamps = np.array([float(times)])
     if not np.isfinite(stamps).all():
         raise ValueError(
             "`times` must be finite. Received: NaN or infinity in "
             f"{(~np.isfinite(stamps)).sum()} of {len(stamps)} spikes"
+        )
+    if np.abs(stamps).max(initial=0) > LATEST:
+        raise ValueError(
+            "`times` must be seconds of a clock, not nanoseconds. "
+            f"Received: {np.abs(stamps).max():g}"
         )
     return stamps.astype(np.float64)
 

@@ -145,13 +145,13 @@ def stack_columns(
 
 def as_names(behavior: Any) -> list[str]:
     """Return one name, or several, as a list."""
-    names = [behavior] if isinstance(behavior, str) else list(behavior)
-    if not names or not all(isinstance(name, str) for name in names):
+    names = behavior if isinstance(behavior, list | tuple) else [behavior]
+    if not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError(
             "`behavior` must be a name, or a list of names. "
             f"Received: behavior={behavior!r}"
         )
-    return names
+    return list(names)
 
 
 def _span(times: np.ndarray) -> str:

@@ -1,12 +1,14 @@
 """Timestep selection: from attention scores to a window length."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_positive_integer
 
@@ -106,10 +108,17 @@ def select_timesteps(
         )
     weights = [_check_weights(sample_weight, scores) for scores in seeds]
     select = _select_original if rule == "original" else _select
-    sums = [
-        np.sum(scores * weight[:, None], axis=0, dtype=scores.dtype)
-        for scores, weight in zip(seeds, weights, strict=True)
-    ]
+    with np.errstate(over="ignore"):
+        sums = [
+            np.sum(scores * weight[:, None], axis=0, dtype=scores.dtype)
+            for scores, weight in zip(seeds, weights, strict=True)
+        ]
+        if not all(np.isfinite(np.float64(s).sum()) for s in sums):
+            raise ValueError(
+                "`attention_scores` times `sample_weight` must have a finite "
+                "sum. Received: attention up to "
+                f"{max(scores.max() for scores in seeds):.3g}"
+            )
     profiles = [np.float64(total) / np.float64(total).sum() for total in sums]
     profile = np.mean(profiles, axis=0)
     per_window = np.concatenate([_per_window(s, threshold) for s in seeds])
@@ -249,7 +258,7 @@ def recommend_timesteps(
 
 def check_threshold(threshold: float) -> float:
     """Return `threshold` as a float, or raise if it is not in (0, 1]."""
-    if not 0 < threshold <= 1:
+    if not isinstance(threshold, numbers.Real) or not 0 < threshold <= 1:
         raise ValueError(
             "`threshold` must be in the range (0, 1], a share of the "
             f"attention. Received: threshold={threshold}"
@@ -298,7 +307,7 @@ def _by_seed(attention_scores: Any) -> list[Any]:
 
 
 def _check_scores(scores: Any) -> np.ndarray:
-    scores = np.asarray(scores)
+    scores = check_array("attention_scores", scores)
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(
             "`attention_scores` must have the shape (windows, timesteps), or "
@@ -322,11 +331,13 @@ def _check_scores(scores: Any) -> np.ndarray:
 def _check_weights(sample_weight: Any, scores: np.ndarray) -> np.ndarray:
     if sample_weight is None:
         return np.ones(len(scores), dtype=scores.dtype)
-    weight = np.asarray(sample_weight, dtype=scores.dtype)
-    if weight.shape != (len(scores),) or not (weight >= 0).all():
+    weight = check_array("sample_weight", sample_weight).astype(scores.dtype)
+    wrong = ~(np.isfinite(weight) & (weight >= 0))
+    if weight.shape != (len(scores),) or wrong.any():
         raise ValueError(
-            "`sample_weight` must have one number >= 0 a window. Received: "
-            f"shape {weight.shape} for {len(scores)} windows"
+            "`sample_weight` must have one number >= 0 a window. "
+            f"Received: shape {weight.shape} for {len(scores)} windows, "
+            f"{wrong.sum()} of another kind"
         )
     if not weight.sum() > 0:
         raise ValueError("`sample_weight` must not be all zero.")

@@ -24,6 +24,11 @@ LOSS = "mse"
 
 def check_recipe(recipe: Recipe) -> Recipe:
     """Return `recipe`, or raise if it has what decoders cannot have."""
+    if not isinstance(recipe, Recipe):
+        raise ValueError(
+            "`recipe` must be a `Recipe`, such as `dataclasses.replace("
+            f"decoding.RECIPE, epochs=20)`. Received: recipe={recipe!r}"
+        )
     recipe.check_unused(
         "label_smoothing",
         "class_weights",

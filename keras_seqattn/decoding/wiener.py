@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_list
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.decoding.costs import Costs
@@ -58,7 +59,8 @@ class WienerFilter(WindowDecoder):
         transforms: Sequence[str | None] | None = None,
     ) -> None:
         self.penalties = tuple(
-            check_non_negative_number("penalties", p) for p in penalties
+            check_non_negative_number("penalties", penalty)
+            for penalty in check_list("penalties", penalties)
         )
         self.transforms = check_transforms(transforms)
         if not self.penalties:
@@ -214,15 +216,13 @@ def check_transforms(
     """Return transforms to choose from, or raise if there is a wrong one."""
     if transforms is None:
         return None
-    if isinstance(transforms, str) or not len(transforms):
+    found = check_list("transforms", transforms)
+    if not found:
         raise ValueError(
             "`transforms` must be a list of at least one of 'sqrt' and None. "
-            f"Received: transforms={transforms!r}"
+            "Received: none"
         )
-    return tuple(
-        check_choice("transforms", transform, ("sqrt", None))
-        for transform in transforms
-    )
+    return tuple(check_choice("transforms", x, ("sqrt", None)) for x in found)
 
 
 def choose_from(

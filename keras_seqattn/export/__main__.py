@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from keras_seqattn.export.keras_file import add_import_option
 from keras_seqattn.export.keras_file import load_keras_file
 from keras_seqattn.export.litert import export_litert
 from keras_seqattn.export.onnx import export_onnx
@@ -55,14 +56,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--batch-size", type=int, help="litert: number of sequences"
     )
-    parser.add_argument(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="a module that registers layers of your own",
-    )
+    add_import_option(parser)
     found = parser.parse_args(arguments)
     sizes = (found.timesteps, found.batch_size)
     if found.format != "litert" and sizes != (None, None):

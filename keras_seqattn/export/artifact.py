@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
@@ -17,6 +16,7 @@ from keras_seqattn.export.bridge import write
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.proof import largest_difference
 from keras_seqattn.export.request import Request
+from keras_seqattn.export.scratch import scratch_folder
 from keras_seqattn.version import __version__
 
 
@@ -69,8 +69,7 @@ def export(
         _check_channels(request.preprocessing["mean"], named)
     # Beside its place, or a rename could not put it there.
     home = next(p for p in path.absolute().parents if p.is_dir())
-    with tempfile.TemporaryDirectory(dir=home, prefix=".export-") as d:
-        scratch = pathlib.Path(d)
+    with scratch_folder(home) as scratch:
         artifact = scratch / "artifact"
         text = dict(request.preprocessing or {})
         if quantization:
@@ -133,6 +132,7 @@ def _put(
             path.rename(replaced)
         elif path.exists():
             shutil.copy2(path, replaced)
+            shutil.copymode(path, artifact)
         artifact.replace(path)
         if told:
             text.replace(beside)

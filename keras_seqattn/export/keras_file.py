@@ -1,5 +1,6 @@
 """Open a `.keras` file, or say what is wrong with it."""
 
+import argparse
 import os
 import pathlib
 import zipfile
@@ -8,6 +9,18 @@ import zlib
 import keras
 
 MEMBERS = ("config.json", "metadata.json")
+
+
+def add_import_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command line name modules, `modules`, to import before a file."""
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module that registers layers of your own",
+    )
 
 
 def load_keras_file(path: str | os.PathLike[str]) -> keras.Model:

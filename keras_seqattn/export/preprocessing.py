@@ -1,6 +1,7 @@
 """What must be done to a recording before the exported model sees it."""
 
 import dataclasses
+import json
 import numbers
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -9,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_text
 from keras_seqattn.version import __version__
 from keras_seqattn.windows.spike_trains import check_unit_ids
 
@@ -33,6 +36,10 @@ class Preprocessing:
         window: Timesteps of the windows that were searched (T).
         timesteps: Timesteps of the model's window (T*).
         bin_width: Duration of one timestep in seconds.
+        rate: Samples in a second, of a signal that was sampled and not
+            counted in bins.
+        signal_options: What was done to the signal before the channels were
+            what the model takes, such as a low-pass: JSON values by name.
         lag: Seconds by which what is decoded follows the end of its bin.
         quantity: What is decoded, such as `"velocity"`.
         channels: Name of each channel.
@@ -69,6 +76,8 @@ class Preprocessing:
     window: int | None = None
     timesteps: int | None = None
     bin_width: float | None = None
+    rate: float | None = None
+    signal_options: Mapping[str, Any] | None = None
     lag: float | None = None
     quantity: str | None = None
     channels: Sequence[str] | None = None
@@ -90,12 +99,14 @@ class Preprocessing:
             "in_model": _flag("in_model", self.in_model),
         }
         checks: dict[str, Callable[[str, Any], Any]] = {
-            "transform": _text,
+            "transform": check_text,
             "window": check_positive_integer,
             "timesteps": check_positive_integer,
             "bin_width": check_positive_number,
+            "rate": check_positive_number,
+            "signal_options": _json_values,
             "lag": check_finite_number,
-            "quantity": _text,
+            "quantity": check_text,
             "channels": _texts,
             "unit_ids": _unit_ids,
             "classes": _classes,
@@ -129,20 +140,11 @@ class Preprocessing:
 
 
 def _numbers(fields: Preprocessing, name: str) -> np.ndarray:
-    value = getattr(fields, name)
-    try:
-        array = np.asarray(value)
-    except ValueError:  # Lists of different lengths.
-        array = np.zeros(0)
-    if (
-        array.ndim != 1
-        or not array.size
-        or array.dtype.kind not in "iuf"
-        or not np.isfinite(array).all()
-    ):
+    array = check_array(name, getattr(fields, name), "(channels,)", "uif")
+    if not array.size or not np.isfinite(array).all():
         raise ValueError(
             f"`{name}` must hold one finite number a channel. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={array.tolist()}"
         )
     return array.astype("float64")
 
@@ -155,15 +157,6 @@ def _flag(name: str, value: Any) -> bool:
             f"quotes). Received: {name}={value!r}"
         )
     return bool(value)
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(
-            f"`{name}` must be a text that is not empty. "
-            f"Received: {name}={value!r}"
-        )
-    return str(value)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
@@ -207,6 +200,20 @@ def _list(name: str, value: Any) -> list[Any]:
             f"Received: {name}={value!r}"
         )
     return list(value)
+
+
+def _json_values(name: str, value: Any) -> dict[str, Any]:
+    # As they come back from JSON, or a loaded model would say something else.
+    try:
+        plain = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise ValueError(
+            f"`{name}` must be a dictionary from names to values that JSON "
+            f"can hold. Received: {name}={value!r}"
+        )
+    return plain
 
 
 def _texts_by_name(name: str, value: Any) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Export as a TensorFlow SavedModel."""
 
+import json
 import os
 import pathlib
 from typing import Any
@@ -124,7 +125,10 @@ def _constants(values: dict[str, Any]) -> dict[str, Any]:
     units = values.get("units", {})
     return {
         # NumPy's types, or numbers would be less exact than in the JSON.
-        name: tf.constant(np.asarray(value))
+        name: tf.constant(
+            # A tensor holds no dictionary.
+            json.dumps(value) if isinstance(value, dict) else np.asarray(value)
+        )
         for name, value in (
             *((name, x) for name, x in values.items() if name != "units"),
             *((f"unit_of_{name}", unit) for name, unit in units.items()),

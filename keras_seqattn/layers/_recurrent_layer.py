@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn._checks import check_mask_shape
+from keras_seqattn._checks import check_mask
 from keras_seqattn._keras_internals import TrackedStatesRNN
 
 
@@ -40,17 +40,23 @@ class RecurrentLayer(TrackedStatesRNN):
             ndim=3, axes={-1: sequences_shape[-1]}
         )
 
-    def _check_sequences(self, sequences: Any, mask: Any) -> None:
+    def _check_sequences(self, sequences: Any, mask: Any) -> Any:
+        """Return the mask, or raise."""
         if sequences.shape[1] == 0:
             raise ValueError(
                 f"`{type(self).__name__}` needs at least one timestep. "
                 f"Received: sequences.shape={tuple(sequences.shape)}"
             )
-        if mask is not None:
-            check_mask_shape(mask.shape, sequences.shape)
+        return None if mask is None else check_mask(mask, sequences.shape)
 
-    def _check_state(self, state: Any) -> list[Any]:
-        state = [ops.convert_to_tensor(s) for s in state]
+    def _check_state(self, state: Any, sequences: Any) -> list[Any]:
+        try:
+            state = [ops.convert_to_tensor(s) for s in state]
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"`initial_state` must be {len(self.state_size)} tensors "
+                f"(batch, width). Received: {state!r:.100}"
+            ) from error
         widths = [s.shape[-1] if s.ndim == 2 else None for s in state]
         if widths != self.state_size:
             raise ValueError(
@@ -58,6 +64,15 @@ class RecurrentLayer(TrackedStatesRNN):
                 "(batch, width), as `return_state=True` returns them, of the "
                 f"widths {self.state_size}. Received: shapes "
                 f"{[tuple(s.shape) for s in state]}"
+            )
+        batch = sequences.shape[0]
+        sizes = {s.shape[0] for s in state} - {None}
+        if batch is not None and sizes - {batch}:
+            raise ValueError(
+                f"The batch size of `{type(self).__name__}`'s states must be "
+                "that of its input; a stateful layer keeps the one it was "
+                f"built with. Received: states of {sorted(sizes)}, "
+                f"inputs.shape={tuple(sequences.shape)}"
             )
         return [ops.cast(s, self.compute_dtype) for s in state]
 

@@ -250,9 +250,11 @@ class GainModulatedNeuron(RecurrentLayer):
         training: bool = False,
         return_modulation: bool = False,
     ) -> Any:
-        self._check_sequences(sequences, mask)
+        mask = self._check_sequences(sequences, mask)
         if initial_state is not None:
-            initial_state = self._check_state(initial_state)
+            initial_state = self._check_state(initial_state, sequences)
+        elif self.stateful and self.states is not None:
+            self._check_state(self.states, sequences)
         # Keras' own call takes what `inner_loop` returns for the output.
         result = super().call(sequences, initial_state, mask, training)
         result, *states = result if self.return_state else [result]

@@ -215,7 +215,7 @@ class LARNN(RecurrentLayer):
         training: bool = False,
         return_attention_scores: bool = False,
     ) -> Any:
-        self._check_sequences(sequences, mask)
+        mask = self._check_sequences(sequences, mask)
         state, sequences, order = self._begin(sequences, initial_state, mask)
         cell, training = self.cell, bool(training)
         if training:
@@ -283,7 +283,7 @@ class LARNN(RecurrentLayer):
                 if self.stateful
                 else self.cell.get_initial_state(ops.shape(sequences)[0])
             )
-        state = self._own_states(self._check_state(initial_state))
+        state = self._own_states(self._check_state(initial_state, sequences))
         sequences = ops.cast(sequences, self.compute_dtype)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)

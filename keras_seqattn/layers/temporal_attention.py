@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn._checks import check_mask_shape
+from keras_seqattn._checks import check_mask
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_rate
@@ -41,7 +41,8 @@ class TemporalAttention(keras.layers.Layer):
 
     Args:
         units: Positive integer, width of the scoring network. Default: half
-            the input features (at least 1).
+            the input features; of fewer than 4 features 4 units, or 1 without
+            `normalize`.
         activation: Activation of the scoring network, any Keras identifier.
             `"tanh"` (default) as in the authors' code, `"relu"` as in their
             text.
@@ -134,6 +135,12 @@ class TemporalAttention(keras.layers.Layer):
         self.units = units
         self.activation = keras.activations.get(activation)
         self.normalize = bool(normalize)
+        if units == 1 and self.normalize:
+            raise ValueError(
+                "`units` must be 2 or more with `normalize=True`: one number, "
+                "normalized, is always 0, and the attention would stay "
+                "uniform. Or give `normalize=False`. Received: units=1"
+            )
         self.epsilon = check_positive_number("epsilon", epsilon)
         self.use_score_bias = bool(use_score_bias)
         self.dropout = check_rate("dropout", dropout)
@@ -154,7 +161,9 @@ class TemporalAttention(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._check_input_shape(input_shape)
         features = int(input_shape[-1] or 0)
-        units = self.units or max(1, features // 2)
+        # Of one normalized unit nothing is left, of few little.
+        few = 4 if self.normalize else 1
+        units = self.units or (features // 2 if features > 3 else few)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(features, units),
@@ -212,8 +221,7 @@ class TemporalAttention(keras.layers.Layer):
         if inputs.shape[1] == 0:
             self._check_input_shape(inputs.shape)
         if mask is not None:
-            mask = ops.cast(mask, "bool")
-            check_mask_shape(mask.shape, inputs.shape)
+            mask = ops.cast(check_mask(mask, inputs.shape), "bool")
             # Not only the weights: 0 * NaN is NaN, so padding is cleared.
             inputs = ops.where(ops.expand_dims(mask, -1), inputs, 0)
         scores = ops.cast(

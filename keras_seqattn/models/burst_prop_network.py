@@ -53,7 +53,10 @@ class BurstPropNetwork(keras.Model):
     `compile` and `fit` it like any model. Nothing is differentiated through
     the network: a teacher changes how often the output's events are bursts,
     the bursts go down through feedback weights, and each weight learns from
-    what arrives at its two ends.
+    what arrives at its two ends. It learns where it is the outermost model:
+    in another one it can be used frozen, and raises if it is not. With
+    `gradient_accumulation_steps=n` of an optimizer Keras takes the mean of n
+    batches' gradients, where one batch of n times the size has their sum.
 
     Mode `"rate"`: every example is one event rate a neuron.
 
@@ -175,7 +178,8 @@ class BurstPropNetwork(keras.Model):
     Call arguments:
         inputs: Float tensor of shape `(batch, features)`, or in time `(batch,
             time, features)`. A call begins at rest, `stateful` or not.
-        training: Python boolean. Changes no value.
+        training: Python boolean. Changes no value; `True` is refused unless
+            the network is frozen, since nothing but `fit` trains it by bursts.
 
     Input shape:
         `(batch, features)` or `(batch, time, features)`.
@@ -366,6 +370,18 @@ class BurstPropNetwork(keras.Model):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        # `learn` does not call, so that somebody else would differentiate.
+        if training and self.trainable:
+            raise ValueError(
+                "`BurstPropNetwork` learns in its own `fit` alone: within "
+                "another model, or a training loop of one's own, it would be "
+                "trained by backpropagation. Either `fit` the network itself, "
+                "on data that went through what comes before it "
+                "(`dataset.map(preprocess)` or `preprocess.predict(x)`, with "
+                "`preprocess` a `keras.Sequential`); or set `network.trainable "
+                "= False`, for fixed features. Received: a call with "
+                f"training={training}"
+            )
         return self._learning.call(self, inputs, training)
 
     def event_rates(

@@ -2,8 +2,9 @@
 
 import contextlib
 import hashlib
+import numbers
 import os
-import pathlib
+import threading
 from typing import Any
 
 import keras
@@ -11,8 +12,10 @@ import numpy as np
 from keras import ops
 
 from keras_seqattn._backend.compiled import compiled_step
+from keras_seqattn._checks import check_array
 from keras_seqattn._files.array_file import ANY
 from keras_seqattn._files.array_file import ArrayFile
+from keras_seqattn._files.whole_file import whole_file
 from keras_seqattn.streaming.names import MASK
 from keras_seqattn.streaming.names import NEXT
 from keras_seqattn.streaming.names import state_inputs
@@ -27,7 +30,8 @@ class StreamingSession:
 
     The step is compiled when the session begins, for its number of streams,
     so that the first push is as fast as the others. It is run with the
-    weights of that moment: begin a new session after training on.
+    weights of that moment: begin a new session after training on. Threads may
+    share it: each push is one step.
 
     Args:
         step: From `step_model`, also loaded from a file.
@@ -82,6 +86,8 @@ class StreamingSession:
             if name.removeprefix(NEXT) not in self._first
         ]
         self._states: dict[str, Any] = {}
+        # A push reads the states and writes them.
+        self._lock = threading.RLock()
         self.reset()
         self._run = compiled_step(
             step, self._inputs(self._nothing(), np.zeros(batch, bool))
@@ -120,8 +126,9 @@ class StreamingSession:
                     f"infinity in stream {np.argmin(finite | ~present)}"
                 )
             value[~present] = 0
-        results = self._run(self._inputs(values, present))
-        self._states = {name: results[NEXT + name] for name in self._states}
+        with self._lock:
+            results = self._run(self._inputs(values, present))
+            self._states = {name: results[NEXT + name] for name in self._states}
         # Copies: on torch an array may share its memory with a state.
         outputs = {
             name: np.array(ops.convert_to_numpy(results[name]))
@@ -139,18 +146,26 @@ class StreamingSession:
         """
         states = dict(self._first)
         if stream is not None:
-            if not -self.batch <= stream < self.batch:
+            if (
+                not isinstance(stream, numbers.Integral)
+                or isinstance(stream, bool)
+                or not -self.batch <= stream < self.batch
+            ):
                 raise ValueError(
-                    f"There are {self.batch} streams. Received: stream={stream}"
+                    "`stream` must be the number of one of "
+                    f"{self.batch} streams. Received: stream={stream!r}"
                 )
-            for name, value in self._numpy_states().items():
-                states[name] = value.copy()
-                states[name][stream] = 0
-        self._set_states(states)
+        with self._lock:
+            if stream is not None:
+                for name, value in self._numpy_states().items():
+                    states[name] = value.copy()
+                    states[name][stream] = 0
+            self._set_states(states)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the states as NumPy arrays, and `"fingerprint"`."""
-        return {FINGERPRINT: self.fingerprint, **self._numpy_states()}
+        with self._lock:
+            return {FINGERPRINT: self.fingerprint, **self._numpy_states()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where another session of this model was.
@@ -192,27 +207,27 @@ class StreamingSession:
                     "States must be real numbers. "
                     f"Received: {name} of type {dtype}"
                 )
-            if not np.isfinite(value).all():
+            # What is infinite in the state's own type is refused as such.
+            with np.errstate(over="ignore"):
+                cast = np.asarray(value).astype(self._first[name].dtype)
+            if not np.isfinite(cast).all():
                 raise ValueError(
-                    f"States must be finite. Received: {name} with NaN or "
-                    "infinity"
+                    f"States must be finite in {cast.dtype}. Received: {name} "
+                    "with NaN, infinity or more than that holds"
                 )
-        self._set_states(state)
+        with self._lock:
+            self._set_states(state)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the states to an `.npz` file, whole or not at all.
 
         Args:
-            path: File to write; an existing one is replaced.
+            path: File to write; an existing one is replaced, and keeps its
+                permissions. Of a link, what it points to.
         """
-        path = pathlib.Path(path)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with scratch.open("wb") as file:
-                np.savez(file, **self.state_dict())
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        state = self.state_dict()
+        with whole_file(path) as scratch, scratch.open("wb") as file:
+            np.savez(file, **state)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read the states from a file that `save` wrote.
@@ -248,7 +263,10 @@ class StreamingSession:
         # What is infinite in float32 is refused as such.
         with np.errstate(over="ignore"):
             values = {
-                name: np.array(value, self._types.get(name))
+                # That is a copy already.
+                name: check_array(name, value).astype(
+                    self._types.get(name), copy=False
+                )
                 for name, value in x.items()
             }
         single = self.batch == 1 and all(

@@ -42,3 +42,6 @@ from keras_seqattn.visualization.memory import (
 from keras_seqattn.visualization.memory import (
     plot_modulation as plot_modulation,
 )
+from keras_seqattn.visualization.timeline import (
+    plot_timeline as plot_timeline,
+)

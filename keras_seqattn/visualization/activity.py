@@ -13,7 +13,7 @@ from keras_seqattn.visualization.axes import given_or_new
 def plot_confusion_matrix(
     matrix: Any, classes: Sequence[str], ax: Any = None
 ) -> Any:
-    """Draw which class was taken for which, with counts.
+    """Draw which class was taken for which, with counts and recall.
 
     Args:
         matrix: Integer array of shape `(classes, classes)`, the count of each
@@ -22,7 +22,8 @@ def plot_confusion_matrix(
         ax: Matplotlib axes. Default: new ones.
 
     Returns:
-        The axes. Colours are shares of the true class, in 0 .. 1.
+        The axes. Colours are shares of the true class, in 0 .. 1; the one
+        that was recognized, its recall, stands at the right.
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(classes), len(classes)):
@@ -46,6 +47,14 @@ def plot_confusion_matrix(
     ticks = range(len(classes))
     ax.set_xticks(ticks, classes, rotation=30, ha="right", fontsize="small")
     ax.set_yticks(ticks, classes, fontsize="small")
+    right = ax.secondary_yaxis("right")
+    # A class that does not occur has none.
+    recall = [
+        f"{share[row, row]:.2f}" if matrix[row].any() else "" for row in ticks
+    ]
+    right.set_yticks(ticks, recall, fontsize="small")
+    right.tick_params(length=0)
+    right.set_ylabel("recall")
     ax.set(xlabel="recognized as", ylabel="true")
     return ax
 
@@ -116,7 +125,9 @@ def plot_attention_over_past(
 
     Returns:
         The axes: time to the right, the age of the attended cell upwards,
-        1 for the newest.
+        1 for the newest. The colours end at the 99th percentile of the steps
+        whose window is full: the first ones, which have few cells to attend
+        to, would leave no colours for the others.
     """
     scores = np.asarray(scores)
     if scores.ndim != 3:
@@ -127,16 +138,21 @@ def plot_attention_over_past(
     ax = given_or_new(ax)
     time, _, window = scores.shape
     step = 1.0 if rate is None else 1 / rate
+    mean = scores.mean(axis=1)
+    full = mean[window - 1 :]
     image = ax.imshow(
-        scores.mean(axis=1)[:, ::-1].T,
+        mean[:, ::-1].T,
         origin="lower",
         aspect="auto",
         interpolation="nearest",
         extent=(-step / 2, (time - 0.5) * step, 0.5, window + 0.5),
         cmap="viridis",
         vmin=0,
+        vmax=np.percentile(full, 99) or None if full.size else None,
     )
-    ax.figure.colorbar(image, ax=ax, label="attention, mean over heads")
+    ax.figure.colorbar(
+        image, ax=ax, label="attention, mean over heads", extend="max"
+    )
     ax.yaxis.get_major_locator().set_params(integer=True)
     ax.set(
         xlabel="timestep" if rate is None else "time (s)",

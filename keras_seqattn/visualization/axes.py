@@ -6,6 +6,7 @@ from typing import Any
 
 try:
     from matplotlib import pyplot as pyplot
+    from matplotlib.figure import Figure as Figure
 except ImportError as error:
     raise ImportError(
         "The figures need matplotlib: pip install keras_seqattn[plot]"

@@ -191,7 +191,14 @@ def plot_decoded_trace(
     ax.plot(when, true, color="0.3", lw=1, label="true")
     ax.plot(when, decoded, color="C1", lw=1, label="decoded")
     ax.set(xlabel="bins" if bin_width is None else "time (s)", ylabel=label)
-    ax.legend(frameon=False, loc="upper right")
+    # Above the axes, where it hides nothing.
+    ax.legend(
+        frameon=False,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=2,
+        borderaxespad=0,
+    )
     return ax
 
 

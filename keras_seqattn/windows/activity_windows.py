@@ -6,14 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import check_names
+from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_rate
+from keras_seqattn._checks import to_float32
 from keras_seqattn.windows.cutting import take_windows
 from keras_seqattn.windows.cutting import window_ends
 from keras_seqattn.windows.labels import class_codes
 from keras_seqattn.windows.labels import class_names
 from keras_seqattn.windows.labels import ids
+from keras_seqattn.windows.signal_options import SignalOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +35,8 @@ class ActivityWindows:
         classes: Names of the activities.
         channels: Names of the channels.
         rate: Samples in a second.
+        signal_options: What was done to the signal before, for whoever does
+            it to the next one. Default: nothing.
 
     Raises:
         ValueError: Arrays of the wrong rank or of different lengths, NaN or
@@ -58,16 +65,17 @@ class ActivityWindows:
     classes: tuple[str, ...]
     channels: tuple[str, ...]
     rate: float
+    signal_options: SignalOptions | None = None
 
     def __post_init__(self) -> None:
-        x = np.asarray(self.x)
+        x = check_array("x", self.x)
         if x.ndim != 3 or 0 in x.shape or x.dtype.kind not in "uif":
             raise ValueError(
                 "`x` must hold numbers in the shape (windows, timesteps, "
                 "channels), none of them 0. "
                 f"Received: x.shape={x.shape}, x.dtype={x.dtype}"
             )
-        x = x.astype("float32")
+        x = to_float32(x)
         bad = ~np.isfinite(x).all(axis=(1, 2))
         if bad.any():
             raise ValueError(
@@ -81,12 +89,7 @@ class ActivityWindows:
                 "`classes` must name at least two activities. "
                 f"Received: classes={classes}"
             )
-        channels = tuple(map(str, self.channels))
-        if len(channels) != x.shape[2]:
-            raise ValueError(
-                f"`channels` must name the {x.shape[2]} channels of `x`. "
-                f"Received: channels={channels}"
-            )
+        channels = check_names("channels", self.channels, x.shape[2])
         y, _ = class_codes(self.y, classes, name="y")
         subject = ids(self.subject)
         for name, values in (("y", y), ("subject", subject)):
@@ -101,7 +104,7 @@ class ActivityWindows:
             "subject": subject,
             "classes": classes,
             "channels": channels,
-            "rate": check_positive_number("rate", float(self.rate)),
+            "rate": check_positive_number("rate", self.rate),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -142,6 +145,7 @@ def subject_folds(
     """
     folds = check_positive_integer("folds", folds)
     subject = ids(subject)
+    seed = check_non_negative_integer("seed", seed)
     shuffled = np.unique(subject)
     if not 2 <= folds <= len(shuffled):
         raise ValueError(

@@ -14,6 +14,8 @@ from keras_seqattn.windows.behavior import Behavior
 from keras_seqattn.windows.binning import bins_of_runs
 from keras_seqattn.windows.binning import count_spikes
 from keras_seqattn.windows.binning import rounding
+from keras_seqattn.windows.cutting import run_numbers
+from keras_seqattn.windows.labels import group_labels
 from keras_seqattn.windows.spike_trains import spike_trains
 from keras_seqattn.windows.trials import check_intervals
 from keras_seqattn.windows.trials import interval_of
@@ -45,32 +47,46 @@ def aligned_bins(
             check_positive_number(title, value)
     ids, trains = spike_trains(spike_times, unit_ids)
     behavior = Behavior(times, movement, max_gap)
+    if quantity == "direction":
+        behavior = behavior.direction()
     if isinstance(condition, str):
         condition = _column_of(trials, condition)
     trials = check_intervals("trials", trials)
     runs_on = trials is not None or observed is not None
-    runs = _runs(
-        behavior, trials, check_intervals("observed", observed), trains
-    )
+    observed = check_intervals("observed", observed)
+    runs = _runs(behavior, trials, observed, trains, lag)
     starts, stops, run = bins_of_runs(runs, bin_width)
     counts = count_spikes(trains, starts, stops)
+    smoothing = smoothing or max(bin_width, 5 * behavior.step)
     decoded = _align(
         behavior, starts + lag, stops + lag, quantity, alignment,
-        smoothing or max(bin_width, 5 * behavior.step), look_ahead,
+        smoothing, look_ahead,
     )  # fmt: skip
     scored = np.isfinite(decoded).all(axis=1)
     trial = None
     if trials is not None:
-        trial = interval_of(trials, stops + lag, rounding(stops, bin_width))
+        slack = rounding(stops, bin_width)
+        trial = interval_of(trials, stops + lag, slack)
+        if alignment != "end":
+            # Movement of before the trial is not of it.
+            early = starts + lag < trials[trial, 0] - slack
+            trial = np.where(early, -1, trial)
         scored &= trial >= 0
     kept = np.ones(len(stops), bool) if runs_on else scored
-    _check_bins(trains, behavior, stops[kept & scored], counts, bin_width)
-    _warn_of_loss(trains, behavior, counts, scored, bin_width, trials, trial)
+    derived = quantity in ("velocity", "acceleration")
+    _check_bins(
+        trains, behavior, stops[kept & scored], counts, bin_width,
+        smoothing if derived else None,
+    )  # fmt: skip
+    _warn_of_loss(
+        trains, behavior, counts, scored, bin_width, trials, trial,
+        observed is not None,
+    )  # fmt: skip
     if not runs_on:
-        run = _renumber(run, kept)
+        run = run_numbers(run, kept)  # A seam where bins are left out.
     labels = None
     if condition is not None:
-        labels = _labels(condition, trials, trial)[kept]
+        labels = _of_trials(condition, trials, trial)[kept]
     return {
         "spikes": counts[kept],
         "movement": decoded[kept],
@@ -98,14 +114,20 @@ def _runs(
     trials: np.ndarray | None,
     observed: np.ndarray | None,
     trains: list[np.ndarray],
+    lag: float,
 ) -> np.ndarray:
     """Return the stretches of time that are binned without a seam."""
     if observed is not None:
         return observed
     if trials is None:
         return behavior.runs
-    start = min(behavior.runs[0, 0], trials[0, 0])
-    stop = max(behavior.runs[-1, 1], trials[-1, 1])
+    start, stop = behavior.runs[0, 0], behavior.runs[-1, 1]
+    # Trials without behaviour, such as milliseconds, are not binned.
+    near = trials[
+        (trials[:, 1] > start - abs(lag)) & (trials[:, 0] < stop + abs(lag))
+    ]
+    start = min([start, *near[:1, 0]])
+    stop = max([stop, *near[-1:, 1]])
     counts = count_spikes(trains, *trials.T).sum()
     between = count_spikes(trains, trials[:-1, 1], trials[1:, 0]).sum()
     inside = np.sum(trials[:, 1] - trials[:, 0])
@@ -132,8 +154,6 @@ def _align(
     look_ahead: bool,
 ) -> np.ndarray:
     """Return the movement of each bin, NaN where it is not known."""
-    if quantity == "direction":
-        behavior = behavior.direction()
     instants = starts if alignment == "start" else stops
     if quantity in ("velocity", "acceleration"):
         if alignment == "mean":
@@ -161,6 +181,7 @@ def _check_bins(
     stops: np.ndarray,
     counts: np.ndarray,
     bin_width: float,
+    smoothing: float | None,
 ) -> None:
     """Raise if no bin has both spikes and movement; warn if many lack them."""
     first = min(train.min() for train in trains if len(train))
@@ -174,7 +195,10 @@ def _check_bins(
         raise ValueError(
             f"No bin of {bin_width:g} s holds movement that can be scored. "
             "Are all times seconds of one clock, and trials where there is "
-            f"movement? Received: {spans}"
+            "movement? Is `max_gap` above the step of the samples"
+            + (smoothing is not None) * ", `smoothing` shorter than a run"
+            + f"? Received: {spans}, a step of {behavior.step:.4g} s"
+            + (f", smoothing={smoothing:.4g} s" if smoothing else "")
         )
     if not counts.any():
         raise ValueError(
@@ -199,6 +223,7 @@ def _warn_of_loss(
     bin_width: float,
     trials: np.ndarray | None,
     trial: np.ndarray | None,
+    is_observed: bool,
 ) -> None:
     """Warn where little of what was given comes into bins."""
     told = []
@@ -217,10 +242,11 @@ def _warn_of_loss(
     share = scored.sum() * bin_width / known
     if trials is None and share < 0.7:
         told.append(
-            f"{share:.0%} of the movement is in bins: it has "
-            f"{len(behavior.runs)} runs without a gap, and what is left of "
-            "each after its last whole bin is lost. A larger `max_gap` makes "
-            "fewer runs."
+            f"{share:.0%} of the movement is in bins: "
+            + "what lies outside of `observed` is not, nor " * is_observed
+            + f"what is left of its {len(behavior.runs)} runs after the last "
+            "whole bin of each, before the first derivative, or without "
+            "spikes at another `lag`. A larger `max_gap` makes fewer runs."
         )
     if trials is not None and trial is not None:
         empty = len(trials) - len(np.unique(trial[scored]))
@@ -231,12 +257,6 @@ def _warn_of_loss(
             )
     for text in told:
         warnings.warn(text, stacklevel=4)
-
-
-def _renumber(run: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Return a number that changes at each seam, also at bins left out."""
-    seam = (run[1:] != run[:-1]) | (kept[1:] != kept[:-1])
-    return np.concatenate([[0], np.cumsum(seam)])
 
 
 def _column_of(trials: Any, name: str) -> Any:
@@ -251,25 +271,18 @@ def _column_of(trials: Any, name: str) -> Any:
         ) from error
 
 
-def _labels(
-    condition: Sequence[Any],
+def _of_trials(
+    condition: Any,
     trials: np.ndarray | None,
     trial: np.ndarray | None,
 ) -> np.ndarray:
     """Return the label of each bin: "" or -1 outside of trials."""
-    labels = np.asarray(condition)
-    if trials is None or trial is None or labels.shape != (len(trials),):
+    labels = group_labels("condition", condition)
+    if trials is None or trial is None or len(labels) != len(trials):
         count = "no trials" if trials is None else f"{len(trials)} trials"
         raise ValueError(
             "`condition` must hold one label for each of `trials`. Received: "
-            f"labels of shape {labels.shape} for {count}"
+            f"{len(labels)} labels for {count}"
         )
-    if labels.dtype.kind not in "biu":
-        labels = np.array(
-            [
-                "" if label is None or label != label else str(label).strip()
-                for label in labels.tolist()
-            ]
-        )
-    nothing = np.array([-1 if labels.dtype.kind in "biu" else ""])
+    nothing = np.array([-1 if labels.dtype.kind == "i" else ""])
     return np.concatenate([labels, nothing])[trial]

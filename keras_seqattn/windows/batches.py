@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.windows.standardizer import Standardizer
@@ -180,6 +181,9 @@ def class_weights(y: np.ndarray) -> dict[int, float]:
         For each label `windows / (classes * windows of this class)`, so that
         the mean over the windows is 1.
 
+    Raises:
+        ValueError: Labels that are no integers, such as one-hot ones.
+
     Example:
     ```python
     import numpy as np
@@ -188,6 +192,7 @@ def class_weights(y: np.ndarray) -> dict[int, float]:
     print(class_weights(np.array([0, 0, 0, 0, 1])))  # {0: 0.625, 1: 2.5}
     ```
     """
+    y = check_array("y", y, "(windows,)", "iu")
     labels, counts = np.unique(y, return_counts=True)
     return {
         int(label): float(len(y) / (len(labels) * count))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn.windows.binning import rounding
 
 QUANTITIES = ("as given", "velocity", "acceleration", "direction")
@@ -60,17 +61,9 @@ class Behavior:
 
     def direction(self) -> "Behavior":
         """Return the cosine and the sine of angles in radians."""
-        angle = self.movement
-        if np.ptp(angle) > 4.2 * np.pi:
-            raise ValueError(
-                "A direction must be an angle in radians, within one turn. "
-                f"Received: values from {angle.min():.4g} to "
-                f"{angle.max():.4g}; degrees are turned by `numpy.radians`"
-            )
         found = object.__new__(Behavior)
         found.__dict__.update(self.__dict__)
-        found.movement = np.stack([np.cos(angle), np.sin(angle)], axis=2)
-        found.movement = found.movement.reshape(len(angle), -1)
+        found.movement = cosine_and_sine(self.movement)
         return found
 
     def at(self, instants: np.ndarray) -> np.ndarray:
@@ -122,7 +115,9 @@ class Behavior:
             Array of shape `(instants, axes)`; NaN where a run does not hold
             all the samples.
         """
-        samples = max(round(span / self.step) + 1, order + 3)
+        # No run holds more samples than there are.
+        samples = round(min(span / self.step, len(self.times))) + 1
+        samples = max(samples, order + 3)
         newest = (
             np.searchsorted(self.times, instants + self._slack, "right") - 1
         )
@@ -156,33 +151,42 @@ class Behavior:
         )
 
 
+def cosine_and_sine(angles: np.ndarray) -> np.ndarray:
+    """Return `(n, 2 axes)` of angles `(n, axes)` in radians; NaN stays.
+
+    Raises:
+        ValueError: Angles that span more than two turns, such as degrees.
+    """
+    angles = np.asarray(angles, np.float64)
+    known = angles[np.isfinite(angles)]
+    if len(known) and np.ptp(known) > 4.2 * np.pi:
+        raise ValueError(
+            "A direction must be an angle in radians, within one turn. "
+            f"Received: values from {known.min():.4g} to {known.max():.4g}; "
+            "degrees are turned by `numpy.radians`"
+        )
+    pairs = np.stack([np.cos(angles), np.sin(angles)], axis=2)
+    return pairs.reshape(len(angles), -1)
+
+
 def _check_samples(
     times: np.ndarray, movement: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    if np.ma.is_masked(times):
-        raise ValueError(
-            "`times` must not be masked. Received: "
-            f"{np.ma.getmaskarray(times).sum()} masked. Leave them out."
-        )
+    times = check_array("times", times, "(samples,)", "uif")
     if np.ma.is_masked(movement):  # Missing, whatever lies beneath.
         movement = np.ma.filled(np.ma.asarray(movement, float), np.nan)
-    times, movement = np.asarray(times), np.asarray(movement)
+    movement = check_array(
+        "movement", movement, "(samples,) or (samples, axes)"
+    )
     if movement.ndim == 1:
         movement = movement[:, None]
-    if times.ndim != 1 or movement.ndim != 2 or len(times) != len(movement):
+    if len(times) != len(movement) or not movement.shape[1]:
         raise ValueError(
-            "`times` must be of rank 1, (samples,), and `movement` have one "
-            f"row a sample, (samples, axes). Received: times.shape="
-            f"{times.shape}, movement.shape={movement.shape}"
+            "`movement` must have one row a sample of `times`, (samples, "
+            f"axes). Received: times.shape={times.shape}, "
+            f"movement.shape={movement.shape}"
         )
-    for name, array in (("times", times), ("movement", movement)):
-        if array.dtype.kind not in "buif":
-            raise ValueError(
-                f"`{name}` must hold numbers. Received: {name}.dtype="
-                f"{array.dtype}"
-            )
-    times = times.astype(np.float64)
-    movement = movement.astype(np.float64)
+    times, movement = times.astype(np.float64), movement.astype(np.float64)
     if not np.isfinite(times).all():
         bad = ~np.isfinite(times)
         raise ValueError(

@@ -6,6 +6,8 @@ import numpy as np
 
 # A month of milliseconds would be more.
 MOST_BINS = 10**8
+# Eight gigabytes of counts.
+MOST_COUNTS = 10**9
 
 
 def bins_of_runs(
@@ -60,6 +62,13 @@ def count_spikes(
         left out.
     """
     trains = list(trains)
+    if len(starts) * len(trains) > MOST_COUNTS:
+        raise ValueError(
+            f"{len(starts)} bins of {len(trains)} units are more counts than "
+            f"{MOST_COUNTS}. Are all times in seconds? Use wider bins, or "
+            f"fewer units at once. Received: bins from {starts[0]:.6g} to "
+            f"{stops[-1]:.6g} s"
+        )
     counts = np.zeros((len(starts), len(trains)), dtype=np.int64)
     if not len(starts):
         return counts

@@ -56,6 +56,12 @@ def window_ends(
     return ends
 
 
+def run_numbers(*columns: np.ndarray) -> np.ndarray:
+    """Return a number a bin that changes where any of the columns does."""
+    change = np.any([c[1:] != c[:-1] for c in columns], axis=0)
+    return np.concatenate([[0], np.cumsum(change)])
+
+
 def take_windows(
     sequence: np.ndarray, ends: np.ndarray, timesteps: int
 ) -> np.ndarray:

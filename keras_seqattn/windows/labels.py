@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_list
 
 UNLABELLED = ("refuse", "drop")
 # From here on a float is not the integer that it was made of.
@@ -66,10 +67,15 @@ def class_codes(
     values = _one_hot(labels, name) if one_hot else _values(labels, name)
     # The few kinds there are, not each of a million samples.
     number: dict[tuple[type, Any], int] = {}
-    where = np.array(
-        [number.setdefault((type(v), v), len(number)) for v in values],
-        dtype=np.int64,
-    )
+    try:
+        where = np.array(
+            [number.setdefault((type(v), v), len(number)) for v in values],
+            dtype=np.int64,
+        )
+    except TypeError as error:  # A list or dictionary among them.
+        raise ValueError(
+            f"`{name}` must hold integers or text. Received: {error}"
+        ) from error
     kinds = [(value, _text(value, name)) for _, value in number]
     missing = np.array([text in _NOTHING for _, text in kinds], bool)[where]
     if missing.any() and unlabelled == "refuse":
@@ -104,7 +110,9 @@ def class_names(classes: Iterable[Any]) -> tuple[str, ...]:
     Raises:
         ValueError: A name is empty or there twice.
     """
-    found = tuple(_text(value, "classes") for value in classes)
+    found = tuple(
+        _text(value, "classes") for value in check_list("classes", classes)
+    )
     if "" in found or len(set(found)) != len(found):
         raise ValueError(
             "`classes` must be names, none empty and none twice. "
@@ -146,6 +154,39 @@ def ids(values: Any, name: str = "subject") -> np.ndarray:
             if limits.min <= int(lowest) and int(highest) <= limits.max:
                 return np.array(found, dtype=dtype)
     return np.array([str(value) for value in found])
+
+
+def group_labels(name: str, values: Any) -> np.ndarray:
+    """Return labels `(n,)` by which something is told apart.
+
+    Integers stay integers, with -1 where there is none, if all are such or
+    missing; else all become text, with `""` where there is none. A number
+    that is not whole, such as a contrast, is its text.
+
+    Args:
+        name: What they are called, for messages.
+        values: Integers, text, numbers, `None` or NaN; masked ones are
+            missing.
+
+    Raises:
+        ValueError: Another shape or type.
+    """
+    found = [_group(value, name) for value in _values(values, name)]
+    whole = [value for value in found if isinstance(value, int)]
+    if len(whole) + found.count("") == len(found) and all(
+        -(2**63) <= value < 2**63 for value in whole
+    ):
+        return np.array([-1 if v == "" else v for v in found], np.int64)
+    return np.array([str(value) for value in found])
+
+
+def _group(value: Any, name: str) -> int | str:
+    if isinstance(value, float) and value % 1:
+        return "" if value != value else repr(value)
+    if isinstance(value, str):
+        return value.strip()
+    text = _text(value, name)
+    return text if isinstance(value, bytes) or not text else int(text)
 
 
 def ids_of_text(values: Iterable[str], name: str = "subject") -> np.ndarray:

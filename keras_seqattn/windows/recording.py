@@ -1,22 +1,27 @@
 """Recording: binned spikes with the movement they go with."""
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import check_finite_number
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import check_text
+from keras_seqattn._checks import to_float32
 from keras_seqattn.windows.aligned_bins import aligned_bins
+from keras_seqattn.windows.labels import group_labels
 from keras_seqattn.windows.spike_trains import check_unit_ids
 
 # Whoever gives more means milliseconds.
 LONGEST_BIN = 1.0
+LONGEST_LAG = 5.0
 
 
-@dataclasses.dataclass(frozen=True)
+# By identity: of arrays it is not told at once whether they are equal.
+@dataclasses.dataclass(frozen=True, eq=False)
 class Recording:
     """Binned spikes and the movement recorded with them.
 
@@ -48,7 +53,8 @@ class Recording:
 
     Raises:
         ValueError: Arrays of the wrong rank or of different lengths, NaN or
-            infinite values, or a `bin_width` that is not above 0 or above 1 s.
+            infinite values, a `bin_width` that is not above 0 or above 1 s, or
+            a `lag` of more than 5 s.
 
     Example:
     ```python
@@ -94,21 +100,21 @@ class Recording:
             "movement": np.where(np.isfinite(movement), movement, 0.0),
             "scored": scored,
             "segment": np.zeros(len(spikes), dtype=np.int64),
-            "quantity": str(self.quantity),
-            "lag": _check_lag(self.lag),
+            "quantity": check_text("quantity", self.quantity),
+            "lag": check_lag(self.lag),
         }
         if self.segment is not None:
-            fields["segment"] = _column("segment", self.segment, spikes, "biuf")
+            fields["segment"] = _column("segment", self.segment, spikes, "buif")
         if self.bin_width is not None:
             fields["bin_width"] = check_bin_width(self.bin_width)
         if self.trial is not None:
-            fields["trial"] = _column("trial", self.trial, spikes, "iu")
+            trial = _column("trial", self.trial, spikes, "iu")
+            fields["trial"] = trial.astype(np.int64)
         if self.condition is not None:
-            fields["condition"] = _column(
-                "condition", self.condition, spikes, "biufSUO"
-            )
+            fields["condition"] = group_labels("condition", self.condition)
+            _check_length("condition", fields["condition"], spikes)
         if self.times is not None:
-            times = _column("times", self.times, spikes, "iuf")
+            times = _column("times", self.times, spikes, "uif")
             fields["times"] = times.astype(np.float64)
             _check_times(
                 fields["times"], fields["segment"], fields.get("bin_width")
@@ -127,7 +133,11 @@ class Recording:
     def is_direction(self) -> bool:
         """Whether pairs of axes are cosine and sine of an angle."""
         axes = int(self.movement.shape[1])
-        return axes % 2 == 0 and self.quantity.startswith("direction")
+        if axes % 2 or not self.quantity.startswith("direction"):
+            return False
+        # A movement may be called so that is none: "direction of reach (cm)".
+        lengths = np.hypot(self.movement[:, ::2], self.movement[:, 1::2])
+        return bool(lengths.max() <= 1 + 1e-3)
 
     @classmethod
     def from_spike_times(
@@ -223,7 +233,7 @@ class Recording:
                 movement,
                 bin_width=check_bin_width(bin_width),
                 quantity=quantity,
-                lag=_check_lag(lag),
+                lag=check_lag(lag),
                 trials=trials,
                 condition=condition,
                 observed=observed,
@@ -234,6 +244,15 @@ class Recording:
                 unit_ids=unit_ids,
                 name=name,
             )
+        )
+
+
+def check_recording_type(recording: Any) -> None:
+    """Raise unless it is a `Recording`."""
+    if not isinstance(recording, Recording):
+        raise ValueError(
+            "`recording` must be a `Recording`; `decoding.load_recording` "
+            f"reads one. Received: {type(recording).__name__}"
         )
 
 
@@ -254,49 +273,33 @@ def _plain(value: Any) -> Any:
     return value.item() if getattr(value, "size", 0) == 1 else value
 
 
-def _check_lag(lag: Any) -> float:
-    lag = _plain(lag)
-    if (
-        isinstance(lag, bool)
-        or not isinstance(lag, numbers.Real)
-        or not math.isfinite(lag)
-        or abs(float(lag)) > 60
-    ):
+def check_lag(lag: Any) -> float:
+    """Return `lag`, or raise if it can be no number of seconds."""
+    lag = check_finite_number("lag", _plain(lag))
+    if abs(lag) > LONGEST_LAG:
         raise ValueError(
-            "`lag` must be a finite number of seconds, at most 60 either way. "
-            f"Received: lag={lag!r}"
+            f"`lag` must be in seconds, at most {LONGEST_LAG:g} either way. "
+            f"Received: lag={lag:g}; if these are milliseconds, give "
+            f"{lag / 1000:g}"
         )
-    return float(lag)
+    return lag
 
 
 def _matrix(name: str, value: object, axes: str) -> np.ndarray:
     try:
-        array = np.asarray(value)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(
-            f"`{name}` must be of rank 2, {axes}. Received: rows of different "
-            "lengths. Spike times are binned by `Recording.from_spike_times`."
-        ) from error
-    if array.ndim != 2:
-        raise ValueError(
-            f"`{name}` must be of rank 2, {axes}. "
-            f"Received: {name}.shape={array.shape}"
-        )
-    if array.dtype.kind not in "buif":
-        raise ValueError(
-            f"`{name}` must hold numbers. Received: {name}.dtype={array.dtype}"
-        )
+        array = check_array(name, value, axes)
+    except ValueError as error:
+        if "different lengths" in str(error):
+            raise ValueError(
+                f"{error}. Spike times are binned by "
+                "`Recording.from_spike_times`."
+            ) from error
+        raise
     if 0 in array.shape:
         raise ValueError(
             f"`{name}` must not be empty. Received: {name}.shape={array.shape}"
         )
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(
-            f"`{name}` must not be masked: what a mask hides would be used. "
-            f"Received: {np.ma.getmaskarray(value).sum()} masked. Fill them "
-            "with NaN, or leave their bins out."
-        )
-    return array.astype("float32")
+    return to_float32(array)
 
 
 def _check_finite(name: str, array: np.ndarray, where: np.ndarray) -> None:
@@ -322,25 +325,12 @@ def _check_length(name: str, array: np.ndarray, spikes: np.ndarray) -> None:
 def _column(
     name: str, value: object, spikes: np.ndarray, kinds: str
 ) -> np.ndarray:
-    array = np.asarray(value)
-    if array.ndim != 1:
-        raise ValueError(
-            f"`{name}` must be of rank 1, (bins,). "
-            f"Received: {name}.shape={array.shape}"
-        )
+    array = check_array(name, value, "(bins,)", kinds)
     _check_length(name, array, spikes)
-    if array.dtype.kind not in kinds or (
-        array.dtype.kind == "f" and not np.isfinite(array).all()
-    ):
-        expected = {
-            "b": "booleans",
-            "iu": "integers",
-            "iuf": "finite numbers",
-            "biuf": "numbers, none of them NaN",
-        }.get(kinds, "integers or text")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(
-            f"`{name}` must hold {expected}. Received: {name}.dtype="
-            f"{array.dtype}"
+            f"`{name}` must be finite. Received: NaN or infinity in "
+            f"{(~np.isfinite(array)).sum()} of {len(array)} bins"
         )
     return array
 

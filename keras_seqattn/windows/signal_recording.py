@@ -4,7 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import check_list
+from keras_seqattn._checks import check_names
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import to_float32
+from keras_seqattn.windows.clock import ClockReport
 from keras_seqattn.windows.labels import one_id
 
 
@@ -24,6 +29,7 @@ class SignalRecording:
         label: Text of shape `(samples,)`, the activity, `""` where there is
             none. `None`: not told.
         source: Where it came from, for messages.
+        clock: What was done to bring it to one rate. `None`: not told.
 
     Raises:
         ValueError: Arrays of the wrong rank or of different lengths, or NaN
@@ -55,25 +61,26 @@ class SignalRecording:
     subject: int | str | None = None
     label: np.ndarray | None = None
     source: str = "recording"
+    clock: ClockReport | None = None
 
     def __post_init__(self) -> None:
-        signal = np.array(self.signal)
-        if (
-            signal.ndim != 2
-            or 0 in signal.shape
-            or signal.dtype.kind not in "uif"
-        ):
+        signal = check_array(
+            "signal", self.signal, "(samples, channels)", "uif"
+        )
+        if 0 in signal.shape:
             raise ValueError(
-                "`signal` must hold numbers in the shape (samples, channels), "
-                f"none of them 0. Received: signal.shape={signal.shape}, "
-                f"signal.dtype={signal.dtype}"
+                "`signal` must have a sample and a channel. "
+                f"Received: signal.shape={signal.shape}"
             )
-        signal = signal.astype("float32")
-        times = np.array(self.times, "float64")
-        segment = np.array(self.segment)
+        signal = to_float32(signal)
+        times = check_array("times", self.times, "(samples,)", "uif")
+        times = times.astype("float64")
+        segment = check_array("segment", self.segment, "(samples,)", "ui")
         label = None
         if self.label is not None:
-            label = np.array([str(value).strip() for value in self.label])
+            label = np.array(
+                [str(x).strip() for x in check_list("label", self.label)]
+            )
         for name, values in (
             ("times", times),
             ("segment", segment),
@@ -90,25 +97,13 @@ class SignalRecording:
                 "missing, and begin a new segment after it. Received: NaN or "
                 f"infinity in {self.source}"
             )
-        if segment.dtype.kind not in "ui":
-            raise ValueError(
-                "`segment` must hold integers. "
-                f"Received: segment.dtype={segment.dtype}"
-            )
-        channels = tuple(map(str, self.channels))
-        if len(set(channels)) != signal.shape[1] or len(channels) != len(
-            set(channels)
-        ):
-            raise ValueError(
-                f"`channels` must name the {signal.shape[1]} channels of "
-                f"`signal`, none twice. Received: channels={channels}"
-            )
+        channels = check_names("channels", self.channels, signal.shape[1])
         fields = {
             "signal": signal,
             "times": times,
             "segment": segment,
             "channels": channels,
-            "rate": check_positive_number("rate", float(self.rate)),
+            "rate": check_positive_number("rate", self.rate),
             "subject": None
             if self.subject is None
             else one_id(self.subject, "subject"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn.windows.labels import one_id
 
 
@@ -52,6 +53,11 @@ def check_unit_ids(unit_ids: Sequence[Any]) -> tuple[Any, ...]:
 
     An id never goes through a float: 2**53 and 2**53 + 1 are two units.
     """
+    if isinstance(unit_ids, str | bytes) or not hasattr(unit_ids, "__iter__"):
+        raise ValueError(
+            "`unit_ids` must hold one id a unit, text or an integer. "
+            f"Received: unit_ids={unit_ids!r}"
+        )
     ids = tuple(one_id(value, "unit_ids") for value in unit_ids)
     if len(set(map(str, ids))) != len(ids):
         twice = sorted(
@@ -70,7 +76,7 @@ def _is_table(value: Any) -> bool:
 
 def _by_unit(value: Any, unit_ids: Sequence[Any] | None) -> dict[Any, Any]:
     if _is_table(value):
-        return _from_table(np.asarray(value["unit"]), np.asarray(value["time"]))
+        return _from_table(value["unit"], value["time"])
     if hasattr(value, "columns"):
         raise ValueError(
             "A table of `spike_times` must have the columns 'unit' and "
@@ -82,7 +88,7 @@ def _by_unit(value: Any, unit_ids: Sequence[Any] | None) -> dict[Any, Any]:
     if (
         isinstance(value, (str, bytes))
         or not hasattr(value, "__len__")
-        or any(np.ndim(train) == 0 for train in value)
+        or any(not hasattr(train, "__len__") for train in value)
     ):
         raise ValueError(
             "`spike_times` must hold one array of seconds a unit: [times] for "
@@ -99,21 +105,33 @@ def _by_unit(value: Any, unit_ids: Sequence[Any] | None) -> dict[Any, Any]:
     return dict(zip(ids, value, strict=True))
 
 
-def _from_table(unit: np.ndarray, time: np.ndarray) -> dict[Any, np.ndarray]:
-    if unit.ndim != 1 or unit.shape != time.shape:
+def _from_table(units: Any, times: Any) -> dict[Any, np.ndarray]:
+    if isinstance(units, list | tuple):
+        # An array would make text of [1, "a"].
+        units = np.array([*units, None], dtype=object)[:-1]
+    unit = check_array("the column 'unit'", units, "(spikes,)", "biufOSU")
+    time = check_array("the column 'time'", times, "(spikes,)", "uif")
+    if unit.shape != time.shape:
         raise ValueError(
             "The columns 'unit' and 'time' must have one entry a spike. "
             f"Received: shapes {unit.shape} and {time.shape}"
         )
+    if not len(unit):
+        raise ValueError(
+            "A table of `spike_times` must hold a spike. Received: no row"
+        )
+    # The few that there are, not each of a million spikes.
     if unit.dtype.kind == "O":
-        unit = np.array([one_id(value, "unit") for value in unit], dtype=object)
-        # Numbers as numbers, then text.
-        ids = sorted(set(unit), key=lambda i: (isinstance(i, str), i))
-        place = {value: number for number, value in enumerate(ids)}
-        code = np.array([place[value] for value in unit], dtype=np.int64)
+        place: dict[Any, int] = {}
+        code = np.array([place.setdefault(v, len(place)) for v in unit])
+        values = list(place)
     else:
-        values, code = np.unique(unit, return_inverse=True)
-        ids = [one_id(value.item(), "unit") for value in values]
+        found, code = np.unique(unit, return_inverse=True)
+        values = found.tolist()
+    names = [one_id(value, "unit") for value in values]
+    # Numbers as numbers, then text.
+    ids = sorted(set(names), key=lambda i: (isinstance(i, str), i))
+    code = np.array([ids.index(name) for name in names], dtype=np.int64)[code]
     order = np.argsort(code, kind="stable")
     bounds = np.searchsorted(code[order], np.arange(1, len(ids)))
     parts = np.split(time[order], bounds)
@@ -123,19 +141,14 @@ def _from_table(unit: np.ndarray, time: np.ndarray) -> dict[Any, np.ndarray]:
 
 def _check_train(unit: Any, train: Any) -> np.ndarray:
     train = getattr(train, "t", train)
-    if np.ma.is_masked(train):
-        raise ValueError(
-            f"The spike times of unit {unit!r} must not be masked. Received: "
-            f"{np.ma.getmaskarray(train).sum()} masked. Leave them out."
-        )
-    times = np.asarray(train)
-    if times.size == 0:
+    if hasattr(train, "__len__") and not len(train):
         return np.empty(0)
-    if times.dtype.kind not in "uif":
-        raise ValueError(
-            f"The spike times of unit {unit!r} must be numbers, in seconds. "
-            f"Received: {_short(train)} of type {times.dtype}"
-        )
+    times = check_array(
+        f"spike times of unit {unit!r}",
+        train,
+        "(spikes,) or (1, spikes)",
+        "uif",
+    )
     # MATLAB keeps a list as a row or a column.
     if times.ndim > 1 and max(times.shape) != times.size:
         raise ValueError(

@@ -1,6 +1,8 @@
 """Mean and scale of a feature, from training data alone."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,6 +40,12 @@ class Standardizer:
                 (windows, timesteps, channels) `(0, 1)`: one mean a channel.
         """
         data = np.asarray(data, dtype=np.float64)
+        if not data.size or not np.isfinite(data).all():
+            raise ValueError(
+                "`data` must hold finite numbers to take a mean and a "
+                f"deviation of. Received: data.shape={data.shape}, of which "
+                f"{(~np.isfinite(data)).sum()} are NaN or infinite"
+            )
         deviation = data.std(axis=axis)
         # Relative to its own size: 1e-7 V is alive.
         alive = deviation > 1e-6 * np.abs(data).max(axis=axis)
@@ -51,10 +59,56 @@ class Standardizer:
 
     def layer(self, name: str, invert: bool = False) -> keras.layers.Layer:
         """Return the same, or its inverse, as a layer for a saved model."""
-        return keras.layers.Normalization(
-            mean=self.mean,
-            variance=self.scale**2,
-            invert=invert,
+        return Standardize(
+            self.mean.tolist(),
+            self.scale.tolist(),
+            invert,
             dtype="float32",
             name=name,
         )
+
+
+@keras.saving.register_keras_serializable(package="keras_seqattn")
+class Standardize(keras.layers.Layer):
+    """Takes off a mean and divides by a scale, feature by feature.
+
+    `keras.layers.Normalization` holds each deviation above 1e-7, so that a
+    magnetic field in tesla would come out as 0.
+
+    Args:
+        mean: One number a feature, the last axis.
+        scale: The same, none of them 0.
+        invert: Whether to multiply by the scale and add the mean instead.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float],
+        scale: Sequence[float],
+        invert: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.mean, self.scale, self.invert = list(mean), list(scale), invert
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        mean, scale = (
+            keras.ops.convert_to_tensor(np.array(values), self.compute_dtype)
+            for values in (self.mean, self.scale)
+        )
+        if self.invert:
+            return inputs * scale + mean
+        return (inputs - mean) / scale
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "mean": self.mean,
+            "scale": self.scale,
+            "invert": self.invert,
+        }

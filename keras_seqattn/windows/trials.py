@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+
 
 def check_intervals(name: str, value: Any) -> np.ndarray | None:
     """Return starts and stops as `(n, 2)`, or raise if they are none.
@@ -15,17 +17,13 @@ def check_intervals(name: str, value: Any) -> np.ndarray | None:
     """
     if value is None:
         return None
-    intervals = np.asarray(_pairs(name, value))
-    if (
-        intervals.ndim != 2
-        or intervals.shape[1] != 2
-        or not len(intervals)
-        or intervals.dtype.kind not in "uif"
-    ):
+    intervals = check_array(
+        name, _pairs(name, value), "(n, start and stop)", "uif"
+    )
+    if intervals.shape[1] != 2 or not len(intervals):
         raise ValueError(
             f"`{name}` must hold a start and a stop a row, in seconds: shape "
-            f"(n, 2). Received: shape {intervals.shape}, type "
-            f"{intervals.dtype}"
+            f"(n, 2). Received: shape {intervals.shape}"
         )
     intervals = intervals.astype(np.float64)
     bad = ~(np.isfinite(intervals).all(axis=1))
@@ -67,11 +65,19 @@ def _pairs(name: str, value: Any) -> Any:
     for stop in ("stop", "end", "stop_time"):
         start = "start_time" if stop == "stop_time" else "start"
         try:
-            return np.stack(
-                [np.asarray(_column(value, key)) for key in (start, stop)], 1
-            )
-        except (AttributeError, KeyError, IndexError):
+            columns = [_column(value, key) for key in (start, stop)]
+        except (AttributeError, KeyError, IndexError, TypeError):
             continue
+        pair = [
+            check_array(f"{name}: {key}", column, "(n,)", "uif")
+            for key, column in zip((start, stop), columns, strict=True)
+        ]
+        if len(pair[0]) != len(pair[1]):
+            raise ValueError(
+                f"`{name}` must have as many starts as stops. Received: "
+                f"{len(pair[0])} and {len(pair[1])}"
+            )
+        return np.stack(pair, axis=1)
     raise ValueError(
         f"`{name}` must be an array (n, 2) or have the columns 'start' and "
         f"'stop' (or 'end'). Received: {type(value).__name__}"

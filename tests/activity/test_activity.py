@@ -98,7 +98,7 @@ def stopped():
         ({"subject": [0.5] * 180}, "`subject` must hold integers or text"),
         ({"classes": ("A",)}, "`classes` must name at least two"),
         ({"classes": ("A", "B", "B")}, "and none twice"),
-        ({"channels": ("x",)}, "`channels` must name the 2 channels"),
+        ({"channels": ("x",)}, "`channels` must be 2 names"),
         ({"rate": 0}, "`rate` must be a finite number above 0"),
     ],
 )
@@ -181,7 +181,7 @@ def test_windows_in_an_npz(tmp_path):
     path = tmp_path / "windows.npz"
     arrays = windowed()
     np.savez(path, **arrays)
-    found = activity.load_activity(path)
+    found = activity.load_recordings(path)
     for i, start in enumerate([0, 5, 20, 30]):
         np.testing.assert_array_equal(
             found.x[i], arrays["signal"][start : start + 10]
@@ -189,10 +189,10 @@ def test_windows_in_an_npz(tmp_path):
     assert found.classes == ("A", "B") and found.rate == 50
     direct = {k: v for k, v in arrays.items() if k not in ("signal", "start")}
     np.savez(path, x=found.x, **direct)
-    np.testing.assert_array_equal(activity.load_activity(path).x, found.x)
+    np.testing.assert_array_equal(activity.load_recordings(path).x, found.x)
     np.savez(path, **windowed(start=np.array([0, 5, 20, 31])))
     with pytest.raises(ValueError, match="must end within its 40 samples"):
-        activity.load_activity(path)
+        activity.load_recordings(path)
 
 
 def continuous(**changed):
@@ -215,7 +215,7 @@ def test_continuous_recordings_in_an_npz(tmp_path):
     path = tmp_path / "continuous.npz"
     arrays = continuous()
     np.savez(path, **arrays)
-    found = activity.load_activity(path)
+    found = activity.load_recordings(path)
     assert found.rate == 10
     starts = [0, 5, 10, 23, 28, 33, 38]
     assert found.x.shape == (7, 10, 2)
@@ -226,16 +226,16 @@ def test_continuous_recordings_in_an_npz(tmp_path):
         counts = np.bincount(arrays["label"][start : start + 10])
         assert found.y[i] == counts.argmax()
     assert found.subject.tolist() == [4, 4, 4, 6, 6, 6, 6]
-    longer = activity.load_continuous(path, seconds=2, overlap=0)
+    longer = activity.load_recordings(path, seconds=2, overlap=0)
     np.testing.assert_array_equal(longer.x[1], arrays["signal"][23:43])
     np.savez(path, **continuous(fs=5.0))
-    assert activity.load_activity(path).x.shape[1] == 5
+    assert activity.load_recordings(path).x.shape[1] == 5
     np.savez(path, **continuous(start=np.array([0, 23, 49])))
     with pytest.raises(ValueError, match="bounds from 0 to 49"):
-        activity.load_activity(path)
+        activity.load_recordings(path)
     with pytest.raises(ValueError, match="No segment is long enough"):
         np.savez(path, **arrays)
-        activity.load_continuous(path, seconds=30)
+        activity.load_recordings(path, seconds=30)
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.float64, np.str_])
@@ -243,7 +243,7 @@ def test_labels_are_codes_or_names_and_unlabelled_on_request(tmp_path, kind):
     path = tmp_path / "continuous.npz"
     label = continuous()["label"].astype("int64")
     np.savez(path, **continuous())
-    expected = activity.load_continuous(path)
+    expected = activity.load_recordings(path)
     label[3:8] = label[25:32] = -1
     names = [*CLASSES, ""]  # the last for -1
     written = {
@@ -252,9 +252,9 @@ def test_labels_are_codes_or_names_and_unlabelled_on_request(tmp_path, kind):
         np.str_: np.array([f"{names[i]} " for i in label]),
     }[kind]
     np.savez(path, **continuous(label=written))
-    with pytest.raises(ValueError, match="12 of 50 unlabelled, the first at 3"):
-        activity.load_continuous(path)
-    found = activity.load_continuous(path, unlabelled="drop")
+    with pytest.raises(ValueError, match="5 of 23 unlabelled, the first at 3"):
+        activity.load_recordings(path)
+    found = activity.load_recordings(path, unlabelled="drop")
     # In windows 0, 3 and 4 (of 0:10, 23:33, 28:38) half or less is known.
     kept = [1, 2, 5, 6]
     for start, own in ((0, 0), (23, 3), (28, 4)):
@@ -272,14 +272,14 @@ def test_labels_that_are_no_codes(tmp_path, shift, seen):
     path = tmp_path / "continuous.npz"
     np.savez(path, **continuous(label=continuous()["label"] + shift))
     with pytest.raises(ValueError, match=rf"in 0 \.\. 2.*Received: {seen} for"):
-        activity.load_continuous(path)
+        activity.load_recordings(path)
 
 
 def test_subjects_are_integers_or_text_as_they_are(tmp_path):
     path = tmp_path / "continuous.npz"
     for subject in ([2**53, 2**53 + 1], ["anna", "ben"]):
         np.savez(path, **continuous(subject=np.array(subject)))
-        found = activity.load_continuous(path)
+        found = activity.load_recordings(path)
         expected = [subject[0]] * 3 + [subject[1]] * 4
         assert found.subject.tolist() == expected
         folds = activity.subject_folds(found.subject, 2)
@@ -287,23 +287,23 @@ def test_subjects_are_integers_or_text_as_they_are(tmp_path):
         path_csv = tmp_path / "own.csv"
         rows = {(i, 1): subject[i >= 35] for i in range(55)}
         path_csv.write_text(csv_rows(rows))
-        assert np.unique(activity.load_csv(path_csv).subject).tolist() == (
-            subject
-        )
+        assert np.unique(
+            activity.load_recordings(path_csv).subject
+        ).tolist() == (subject)
 
 
 def test_labels_of_a_csv_are_stripped_and_may_be_missing(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text(csv_rows())
-    expected = activity.load_csv(path)
+    expected = activity.load_recordings(path)
     path.write_text(csv_rows({(i, 2): "WALK " for i in range(5)}))
-    found = activity.load_csv(path)
+    found = activity.load_recordings(path)
     assert found.classes == expected.classes
     np.testing.assert_array_equal(found.y, expected.y)
     path.write_text(csv_rows({(i, 2): "" for i in range(6)}))
-    with pytest.raises(ValueError, match=r"`label of .*6 of 55 unlabelled"):
-        activity.load_csv(path)
-    dropped = activity.load_csv(path, unlabelled="drop")
+    with pytest.raises(ValueError, match=r"`label of .*6 of 40 unlabelled"):
+        activity.load_recordings(path)
+    dropped = activity.load_recordings(path, unlabelled="drop")
     np.testing.assert_array_equal(dropped.x, expected.x[1:])
     assert dropped.classes == expected.classes
 
@@ -332,7 +332,7 @@ def csv_rows(changed=None):
 def test_recordings_in_a_csv(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text(csv_rows())
-    found = activity.load_activity(path)
+    found = activity.load_recordings(path)
     # No window crosses the leap in time, or from one subject to the next.
     starts = [0, 5, 10, 20, 25, 30, 40, 45]
     np.testing.assert_array_equal(
@@ -343,21 +343,21 @@ def test_recordings_in_a_csv(tmp_path):
     assert found.y.tolist() == [1, 1, 0, 1, 1, 0, 1, 1]
     assert found.subject.tolist() == [7] * 6 + [9] * 2
     assert found.rate == pytest.approx(10)
-    longer = activity.load_csv(path, seconds=2, overlap=0)
+    longer = activity.load_recordings(path, seconds=2, overlap=0)
     assert longer.x[:, 0, 0].tolist() == [0, 20]
     # Time that goes back is a seam, too.
     path.write_text(csv_rows({(i, 0): i / 10 - 1.95 for i in range(20, 40)}))
-    np.testing.assert_array_equal(activity.load_csv(path).x, found.x)
+    np.testing.assert_array_equal(activity.load_recordings(path).x, found.x)
 
 
 def test_bad_csv(tmp_path):
     path = tmp_path / "own.csv"
     good = csv_rows()
     for text, message in (
-        (csv_rows({(3, 3): "nan"}), r"column acc' must hold finite.*in row 5"),
+        (csv_rows({(3, 3): "nan"}), r"column 'acc' of .* finite.*in row 5"),
         (csv_rows({(3, 3): "high"}), r"'acc' of .*'high'"),
         (csv_rows({(3, 1): "2.5"}), "`subject of .* must hold integers"),
-        (good.replace("label", "labels", 1), r"lacks \['label'\]"),
+        (good.replace("label", "labels", 1), "lacks labels. Name a column"),
         (good.replace("acc", "time", 1), "distinct names"),
         ("time,subject,label\n1,1,A\n2,1,A\n", "lacks channels"),
         (csv_rows({(i, 0): 1.0 for i in range(55)}), "must rise from sample"),
@@ -371,25 +371,44 @@ def test_bad_csv(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
-            activity.load_activity(path)
+            activity.load_recordings(path)
 
 
 @pytest.mark.parametrize(
     "rates, message",
     [
-        (
-            ((1, 50, 60), (2, 100, 90)),
-            r"50 Hz from row 2 on \(subject 1\), 100",
-        ),
-        (((1, 100, 90), (2, 50, 60)), r"50 Hz from row 92 on \(subject 2\)"),
         # Each step of the slow one is a leap to the fast one.
-        (((1, 100, 90), (2, 10, 60)), r"10 Hz from row 92 on \(subject 2\)"),
-        (((1, 100, 90), (2, 130, 60)), r"130 Hz from row 92"),
+        (((1, 100, 90), (2, 10, 60)), r"give `rate=`.*10 Hz in .* 100 Hz in"),
         # The same subject, after a pause.
-        (((1, 100, 90), (1, 50, 60)), r"50 Hz from row 92 on \(subject 1\)"),
+        (((1, 100, 90), (1, 50, 60)), r"\(subject 1\).* 50 Hz from row 92 on"),
     ],
 )
 def test_mixed_rates_in_a_csv(tmp_path, rates, message):
+    path = tmp_path / "own.csv"
+    path.write_text(at_rates(rates))
+    with pytest.raises(ValueError, match=message):
+        activity.load_recordings(path, seconds=0.5)
+    found = activity.load_recordings(path, seconds=0.5, rate=20)
+    assert found.rate == 20 and found.x.shape[1] == 10
+
+
+def test_the_lowest_of_near_rates_is_taken(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(at_rates(((1, 100, 90), (2, 130, 90))))
+    found = activity.read_recordings(path)
+    assert [r.clock.rates for r in found] == [
+        pytest.approx((100,)),
+        pytest.approx((130,), rel=1e-3),
+    ]
+    slow, fast = (r.signal[:, 0] for r in found)
+    np.testing.assert_array_equal(slow, np.arange(90))
+    # A line stays a line, but for the edges of the low-pass.
+    inside = fast[15:-15]
+    np.testing.assert_allclose(np.diff(inside), 1.3, atol=0.02)
+    assert inside[0] == pytest.approx(1.3 * 15, abs=0.2)
+
+
+def at_rates(rates):
     rows, start = [], 0.0
     for subject, rate, samples in rates:
         rows += [
@@ -397,40 +416,37 @@ def test_mixed_rates_in_a_csv(tmp_path, rates, message):
             for i in range(samples)
         ]
         start += 60
-    path = tmp_path / "own.csv"
-    path.write_text("\n".join(["time,subject,label,acc", *rows]))
-    with pytest.raises(ValueError, match=message):
-        activity.load_csv(path, seconds=0.5)
+    return "\n".join(["time,subject,label,acc", *rows])
 
 
 def test_bad_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="no recordings at"):
-        activity.load_activity(tmp_path / "none.npz")
+        activity.load_recordings(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match=r"lacks the file 'activity_"):
-        activity.load_activity(tmp_path)
+        activity.load_recordings(tmp_path)
     other = tmp_path / "text.txt"
     other.write_text("x")
     with pytest.raises(ValueError, match="neither a folder nor a complete"):
-        activity.load_activity(other)
+        activity.load_recordings(other)
     text = tmp_path / "text.npz"
     text.write_text("x")
     with pytest.raises(ValueError, match=r"as written by `numpy\.savez`"):
-        activity.load_activity(text)
+        activity.load_recordings(text)
     path = tmp_path / "file.npz"
     np.savez(path, x=WINDOWS.x)
     with pytest.raises(ValueError, match=r"lacks \['y', 'subject', 'cl.*keys="):
-        activity.load_activity(path)
+        activity.load_recordings(path)
     np.savez(path, **windowed(y=np.array([{}] * 4)))
     with pytest.raises(
         ValueError, match=r"'y' in .*file.npz' holds Python objects"
     ):
-        activity.load_activity(path)
+        activity.load_recordings(path)
 
 
 def test_the_watch_recordings_are_read_without_importing_seglearn():
     code = (
-        "import sys; from keras_seqattn.activity import load_activity\n"
-        "w = load_activity(); import numpy as np\n"
+        "import sys; from keras_seqattn.activity import load_recordings\n"
+        "w = load_recordings(); import numpy as np\n"
         "assert 'seglearn' not in sys.modules\n"
         "print(w.x.shape, w.rate, len(w.classes), np.unique(w.subject).size)"
     )
@@ -471,7 +487,7 @@ def test_the_watch_recordings_are_cut_as_they_are(watch, tmp_path):
     assert found.classes[:2] == ("pendulum", "abduction")
     # A copy of the file is as good.
     copy = shutil.copy(watch, tmp_path / "copy.npy")
-    np.testing.assert_array_equal(activity.load_activity(copy).x, found.x)
+    np.testing.assert_array_equal(activity.load_recordings(copy).x, found.x)
 
 
 class Attack:
@@ -504,9 +520,10 @@ def test_no_other_npy_file_is_unpickled(watch, tmp_path, monkeypatch):
         b"",
     ):
         path.write_bytes(content)
-        for load in (activity.load_activity, activity.load_seglearn_watch):
+        for load in (activity.load_recordings, activity.load_seglearn_watch):
             with pytest.raises(
-                ValueError, match=r"seglearn 1\.1\.0 .*`load_csv`.*other\.npy'"
+                ValueError,
+                match=r"seglearn 1\.1\.0 .*`load_recordings`.*other\.npy'",
             ):
                 load(path)
     assert sorted(os.listdir()) == ["other.npy"]
@@ -753,6 +770,7 @@ def test_fewer_windows_than_a_batch():
     assert np.isfinite(report.results["dense"][0][0].history["loss"]).all()
 
 
+@pytest.mark.nan
 def test_training_that_explodes():
     def infinite(x, y, rng):
         return x, y * np.nan
@@ -802,6 +820,26 @@ def test_the_table_and_the_dictionary_hold_the_numbers(report):
     )
     assert sorted(np.concatenate(numbers["folds"])) == [1, 2, 3, 4, 5, 6]
     assert numbers["settings"]["epochs"] == 3
+    # Out of the folds, and in the windows' own order.
+    for seed, score in enumerate(scores):
+        predicted = report.predictions("narrow", seed=seed)
+        found = Score.of(LABELS, predicted, 3).confusion
+        np.testing.assert_array_equal(found, score.confusion)
+    by_subject = report.per_subject("narrow")
+    for number, score in enumerate(scores):
+        pooled = Score.pooled([seeds[number] for seeds in by_subject.values()])
+        np.testing.assert_array_equal(pooled.confusion, score.confusion)
+
+
+def test_a_missing_scikit_learn_is_told_before_a_training(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+
+    def no_training(*arguments, **settings):
+        raise AssertionError
+
+    monkeypatch.setattr(activity.compare, "ActivityTrainer", no_training)
+    with pytest.raises(ImportError, match=r"install keras_seqattn\[activity\]"):
+        compare(seeds=(0,))
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,11 @@ MODELS = {
         TIME,
         transform=None,
     ).deploy(decoder(cell="rnn", pooling="last")),
+    "decoder_standardized": lambda: ks.decoding.DecodingData(
+        ks.tasks.simulated_reaching(bins=200, units=FEATURES),
+        TIME,
+        transform=None,
+    ).deploy(decoder(cell="gru", pooling="last")),
     "shrinking_weights": lambda: dense(
         keras.layers.Dense(2, kernel_constraint=Shrink(1e-3))
     ),

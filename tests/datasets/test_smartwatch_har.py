@@ -33,7 +33,7 @@ def test_what_was_written_is_read_window_by_window(tmp_path):
             np.testing.assert_array_equal(found["signal"][i], signal)
             assert found["label"][i] == np.bincount(label).argmax()
             assert found["subject"][i] == subject
-        windows = activity.load_activity(path)
+        windows = activity.load_recordings(path)
         np.testing.assert_array_equal(windows.x, found["signal"])
         assert windows.classes == SMARTWATCH_CLASSES and windows.rate == 100
         assert windows.channels == SMARTWATCH_CHANNELS

@@ -5,7 +5,7 @@ import pytest
 
 from keras_seqattn import datasets
 from keras_seqattn._files.file_tree import FileTree
-from keras_seqattn.activity import load_activity
+from keras_seqattn.activity import load_recordings
 from keras_seqattn.datasets.uci_har import reader
 from tests.datasets.original_files import UCI_HAR_CHANNELS
 from tests.datasets.original_files import UCI_HAR_CLASSES
@@ -32,7 +32,7 @@ def test_what_was_written_is_read(root, split, caplog):
     for path in (root, root.parent, archive):
         for found in (
             read_windows(path, split),
-            load_activity(path, split),
+            load_recordings(path, part=split),
         ):
             np.testing.assert_array_equal(found.x, x)
             np.testing.assert_array_equal(found.y, y)
@@ -161,7 +161,7 @@ def test_an_archive_is_opened_once(root, tmp_path, monkeypatch):
             super().__init__(file, *arguments, **options)
 
     monkeypatch.setattr(zipfile, "ZipFile", Counted)
-    np.testing.assert_array_equal(load_activity(outer).x, x)
+    np.testing.assert_array_equal(load_recordings(outer).x, x)
     assert len(opened) == 2 and opened[0] == str(outer)
 
 
@@ -169,4 +169,4 @@ def test_what_is_unpacked_comes_before_its_archive(root):
     """Also where the archive was looked through for another set's files."""
     x, _, _ = write_uci_har(root)["train"]
     zip_folder(root, root.parent / "UCI HAR Dataset.zip")
-    np.testing.assert_array_equal(load_activity(root.parent).x, x)
+    np.testing.assert_array_equal(load_recordings(root.parent).x, x)

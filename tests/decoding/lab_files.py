@@ -201,7 +201,7 @@ def write_pynapple(folder, keys=True, support=(0.0, 20.0)):
 
 
 def write_all(folder):
-    """Write what the README reads."""
+    """Write what docs/decoding.md reads."""
     write_nwb(folder / "session.nwb")
     write_old_mat(folder / "lab.mat")
     write_pynapple(folder)

@@ -302,7 +302,7 @@ def test_recording_that_stands_still_on_one_axis():
         (lambda: WienerFilter([]), "`penalties` must hold at least one"),
         (lambda: WienerFilter([-1.0]), "`penalties` must be a finite number"),
         (lambda: WienerFilter(transforms=[]), "at least one of 'sqrt' and"),
-        (lambda: WienerFilter(transforms="sqrt"), "must be a list of at leas"),
+        (lambda: WienerFilter(transforms="sqrt"), "must be a list"),
         (lambda: WienerFilter(transforms=["log"]), "`transforms` must be one"),
         (lambda: WienerCascade(0), "`degree` must be a positive integer"),
         (lambda: KalmanFilter([]), "`lags` must hold at least one integer"),

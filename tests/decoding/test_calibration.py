@@ -157,6 +157,7 @@ def test_labels_that_mean_nothing_do_no_harm(model):
     assert late_r2(calibrated, first) > late_r2(model, first) - 0.01
 
 
+@pytest.mark.nan  # A proof tries negative counts, which have no root.
 def test_file_stream_and_the_day_after(model, tmp_path):
     second = days(turnover=0.25)[1]
     recipe = dataclasses.replace(ks.decoding.CALIBRATION, epochs=2)
@@ -210,7 +211,7 @@ def test_without_ids_units_are_taken_in_order(trained):
         ({"unit_ids": range(100, 116)}, {"minutes": 0}, "none of the units"),
         ({"unit_ids": None}, {"minutes": 1}, "knows its units by id"),
         ({"bin_width": 0.05}, {"minutes": 1}, "another `bin_width`"),
-        ({"movement": np.ones((BINS, 1))}, {}, "Received: 1, expected: 2"),
+        ({"movement": np.ones((BINS, 1))}, {}, "of 1 axes, expected: .* of 2"),
         ({"movement": np.ones((BINS, 2))}, {}, "the movement moves"),
     ],
 )

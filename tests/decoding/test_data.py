@@ -210,13 +210,13 @@ CLOCK = 0.05 * np.arange(1, 51)
         ({"scored": np.ones(9, bool)}, "9 rows in `scored`"),
         ({"times": CLOCK[::-1]}, "`times` must rise. Received"),
         ({"times": CLOCK * 2, "bin_width": 0.05}, "rise by `bin_width`, 0.05"),
-        ({"times": np.full(50, np.nan)}, "`times` must hold finite numbers"),
+        ({"times": np.full(50, np.nan)}, "`times` must be finite"),
         ({"trial": np.zeros(50)}, "`trial` must hold integers"),
-        ({"condition": np.full(50, np.nan)}, "must hold integers or text"),
+        ({"condition": np.full(50, 1j)}, "must hold integers or text"),
         ({"unit_ids": [1, 2]}, "2 ids for 6 units"),
         ({"unit_ids": [1, 1, 2, 3, 4, 5]}, r"once. Received twice: \['1'\]"),
         ({"lag": np.inf}, "`lag` must be a finite number"),
-        ({"segment": np.full(50, np.nan)}, "numbers, none of them NaN"),
+        ({"segment": np.full(50, np.nan)}, "`segment` must be finite"),
     ],
 )
 def test_bad_fields_of_a_recording(options, message):

@@ -211,7 +211,7 @@ def test_a_clock_that_jumps_ahead():
     before = binner.state_dict()
     for jump in (
         lambda: binner.push([2.1, 4.05], ["a", "a"]),
-        lambda: binner.push([1e300], ["a"]),
+        lambda: binner.push([1e9], ["a"]),
         lambda: binner.advance(4.05),
     ):
         with pytest.raises(ValueError, match="more than `max_gap`, 2 s"):
@@ -239,13 +239,13 @@ def test_unknown_units():
         ([0.1, 0.2], ["a"], "2 times and 1 units"),
         ([0.1], None, "expected one of 'a'"),
         ([0.1], np.array([["a"]]), "1 times and 1 units"),
-        ([[0.1]], ["a"], r"real numbers \(spikes,\)"),
-        ([[0.1], []], ["a", "a"], r"real numbers \(spikes,\)"),
-        (["0.1"], ["a"], r"real numbers \(spikes,\)"),
-        ([1j], ["a"], r"real numbers \(spikes,\)"),
-        ([True], ["a"], r"real numbers \(spikes,\)"),
-        (np.ma.array([0.1], mask=[True]), ["a"], "none of them masked"),
-        (np.array(["2026-01-01"], "M8[s]"), ["a"], "real numbers"),
+        ([[0.1]], ["a"], r"of rank 1, \(spikes,\)"),
+        ([[0.1], []], ["a", "a"], "rows of different lengths"),
+        (["0.1"], ["a"], "must hold numbers"),
+        ([1j], ["a"], "must hold numbers"),
+        ([True], ["a"], "must hold numbers"),
+        (np.ma.array([0.1], mask=[True]), ["a"], "must not be masked"),
+        (np.array(["2026-01-01"], "M8[s]"), ["a"], "must hold numbers"),
     ],
 )
 def test_bad_spikes(times, units, message):

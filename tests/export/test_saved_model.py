@@ -91,6 +91,11 @@ def test_the_artifact_speaks_for_itself(exported, tmp_path, run_python):
     assert said["timesteps"] == "7"
     assert said["channels"][4] == "e"
     assert said["unit_of_decoded"] == "cm/s"
+    assert float(said["rate"]) == 20
+    assert json.loads(said["signal_options"]) == {
+        "lowpass": 5.0,
+        "magnitudes": ["acc"],
+    }
     assert said["package_version"] == ks.__version__
     assert found["step"] == {"next_state": [2, 4], "scores": [2, 5]}
 

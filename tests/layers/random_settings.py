@@ -159,13 +159,16 @@ def draw_neuron(rng):
 
 
 def draw_attention(rng):
-    return {
+    options = {
         "units": one_of(rng, None, 1, 3, 6),
         "activation": one_of(rng, "tanh", "relu", None),
         "normalize": bool(rng.integers(0, 2)),
         "epsilon": one_of(rng, 1e-3, 1e-2),
         "use_score_bias": bool(rng.integers(0, 2)),
-    }, {"return_attention_scores": bool(rng.integers(0, 2))}
+    }
+    if options["normalize"] and options["units"] == 1:  # Which is refused.
+        options["units"] = 2
+    return options, {"return_attention_scores": bool(rng.integers(0, 2))}
 
 
 def draw_burst(rng):

@@ -3,6 +3,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import zipfile
 
 import keras
@@ -141,7 +142,7 @@ def test_reset(single, double):
     begun, anew = double.push(np.stack([X[0], X[0]]))
     np.testing.assert_allclose(anew, first, atol=1e-6)
     assert np.abs(begun - first).max() > 1e-4
-    with pytest.raises(ValueError, match=r"There are 2 streams.*stream=2"):
+    with pytest.raises(ValueError, match=r"one of 2 streams.*stream=2"):
         double.reset(2)
 
 
@@ -238,6 +239,12 @@ def test_state_dict_is_numpy_and_goes_back(single, double):
             single.load_state_dict(wrong)
     with pytest.raises(ValueError, match="States must be finite"):
         single.load_state_dict({**state, name: np.full((1, 3), np.nan)})
+    # More than the state's own type holds.
+    with pytest.raises(ValueError, match="finite in float32"):
+        single.load_state_dict({**state, name: np.full((1, 3), 1e300)})
+    for stream in (2, 0.0, "0", True):
+        with pytest.raises(ValueError, match="number of one of 2 streams"):
+            double.reset(stream)
     with pytest.raises(ValueError, match="state of another model"):
         single.load_state_dict({"signal_held_state_0": np.zeros((1, 3))})
     for dtype in ("U8", object, complex):
@@ -355,3 +362,22 @@ def test_memory_is_flat(single):
     objects, kilobytes = grown(2000)
     assert objects < 50
     assert kilobytes < 2000
+
+
+def test_threads_lose_no_step(step):
+    alone, shared = StreamingSession(step), StreamingSession(step)
+    x = np.ones(FEATURES)
+    threads = [
+        threading.Thread(target=lambda: [shared.push(x) for _ in range(50)])
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for _ in range(200):
+        alone.push(x)
+    expected = alone.state_dict()
+    for name, value in shared.state_dict().items():
+        if name != "fingerprint":
+            np.testing.assert_array_equal(value, expected[name])

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import fcntl
 import os
+import pathlib
 import socket
 
 import keras
@@ -159,3 +160,65 @@ def test_a_damaged_or_missing_file_is_named(settings):
 def test_settings_out_of_range(settings, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(settings, **change)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"results.csv": "mine"},
+        {"settings.json": '{"mine": 1}'},
+        {"settings.json": "[]"},
+        {"lock": "my own notes"},
+        {"trials/trial_0/trial.json": "{}"},
+        {"best_model.keras": ""},
+    ],
+)
+def test_others_files_are_left_alone(settings, files):
+    folder = pathlib.Path(settings.directory)
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    before = sorted(folder.rglob("*"))
+    for resume in (False, True):
+        with pytest.raises(SearchError):
+            with claimed(settings, resume):
+                pass
+    assert sorted(folder.rglob("*")) == before
+    assert all((folder / name).read_text() == t for name, t in files.items())
+
+
+def test_a_lock_that_is_a_link_is_not_followed(settings, tmp_path):
+    target = tmp_path / "target"
+    target.write_text("")
+    folder = pathlib.Path(settings.directory)
+    folder.mkdir()
+    (folder / "lock").symlink_to(target)
+    with pytest.raises(SearchError):
+        with claimed(settings, resume=False):
+            pass
+    assert target.read_text() == ""
+    begin_again = folder / "lock"
+    begin_again.unlink()
+    begin(settings)
+    begin_again.unlink()
+    begin_again.symlink_to(target)
+    with pytest.raises(SearchError, match="Cannot use"):
+        with claimed(settings, resume=True):
+            pass
+    assert target.read_text() == ""
+
+
+def test_a_search_that_died_at_once_can_begin_again(settings):
+    with claimed(settings, resume=False):
+        pass  # Before its first trial.
+    with claimed(settings, resume=False):
+        pass
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"a"', "{}"])
+def test_json_of_another_shape_is_told_by_its_file(tmp_path, text):
+    path = tmp_path / "oracle.json"
+    path.write_text(text)
+    with pytest.raises(SearchError, match=r"oracle\.json.* is damaged"):
+        read_json(path, "start_order")

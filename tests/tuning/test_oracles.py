@@ -7,6 +7,7 @@ import pytest
 
 from tuning import directory
 from tuning import oracles
+from tuning.directory import SearchError
 from tuning.oracles import make_oracle
 
 OBJECTIVE = keras_tuner.Objective("score", "max")
@@ -206,3 +207,34 @@ def test_stops_in_order_are_no_deaths(tmp_path):
         oracle = new_oracle("random", tmp_path)
         oracle.counts_starts = False
         assert oracle.create_trial("tuner0").trial_id == "0"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: {**found, "status": "DONE"},
+        lambda found: {"status": "COMPLETED"},
+        lambda found: {**found, "metrics": 3},
+        lambda found: [found],
+    ],
+)
+def test_a_trial_that_cannot_be_read_is_listed(tmp_path, change):
+    run(new_oracle("random", tmp_path))
+    path = tmp_path / "trials" / "trial_1" / "trial.json"
+    text = json.dumps(change(json.loads(path.read_text())))
+    path.write_text(text)
+    oracle = new_oracle("random", tmp_path)
+    trial = oracle.trials["1"]
+    assert trial.status == "FAILED" and "cannot be read" in trial.message
+    assert len(oracle.trials) == 6 and path.read_text() == text
+
+
+@pytest.mark.parametrize("name", ["ongoing_trials", "run_times", "seed"])
+def test_a_state_of_another_shape_is_told(tmp_path, name):
+    run(new_oracle("random", tmp_path))
+    path = tmp_path / "trials" / "oracle.json"
+    state = json.loads(path.read_text())
+    del state[name]
+    path.write_text(json.dumps(state))
+    with pytest.raises(SearchError, match=r"oracle\.json' is damaged"):
+        new_oracle("random", tmp_path)

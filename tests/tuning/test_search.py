@@ -1,7 +1,9 @@
+import contextlib
 import csv
 import errno
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ import pytest
 from keras_seqattn._training.recipe import Recipe
 from tests.tuning import small_stem
 from tuning import directory
+from tuning import interrupt
 from tuning import search as search_module
 from tuning.directory import SearchError
 from tuning.executions import run_executions
@@ -317,3 +320,42 @@ def test_ten_kills_change_no_trial(tmp_path):
     assert found["finished"][-1] > 0, found
     assert found["trials"] == 6
     assert set(found["same"].values()) == {True}, found
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_the_first_interrupt_ends_the_search(tmp_path, monkeypatch, lost):
+    """Also one that comes out as a fault of the trial."""
+    begun = []
+
+    def trial(*arguments, **options):
+        begun.append(arguments)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if not lost:
+                raise
+        raise RuntimeError("a callback was interrupted")
+
+    monkeypatch.setattr("tuning.tuner.run_executions", trial)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        search(make_settings(tmp_path / "search"), verbose=0)
+    assert len(begun) == 1 and signal.getsignal(signal.SIGINT) is before
+    interrupt.check()  # Forgotten: the next training goes its way.
+
+
+def test_a_lost_interrupt_ends_a_training():
+    with interrupt.remembered():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(
+                np.ones((8, 2)),
+                np.ones((8, 1)),
+                batch_size=2,
+                verbose=0,
+                callbacks=[interrupt.StopAtInterrupt()],
+            )
+    interrupt.check()

@@ -240,11 +240,11 @@ def test_a_fold_that_is_not_there(tmp_path):
 def test_the_training_part_alone_is_read(monkeypatch):
     asked = []
 
-    def load(path, part):
+    def load(path, *, part):
         asked.append((path, part))
         raise FileNotFoundError
 
-    monkeypatch.setattr(activity_classifier, "load_activity", load)
+    monkeypatch.setattr(activity_classifier, "load_recordings", load)
     with pytest.raises(FileNotFoundError):
         _ = activity_classifier.ActivityHyperModel(data="UCI HAR").windows
     assert asked == [("UCI HAR", "train")]

@@ -106,6 +106,13 @@ def test_confusion_matrix():
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list("abc")
     assert [tick.get_text() for tick in ax.get_xticklabels()] == list("abc")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("recognized as", "true")
+    # The last class does not occur.
+    (right,) = ax.child_axes
+    assert [x.get_text() for x in right.get_yticklabels()] == [
+        "0.80",
+        "0.75",
+        "",
+    ]
     with pytest.raises(ValueError, match=r"shape \(2, 2\), one row and column"):
         visualization.plot_confusion_matrix(matrix, ("a", "b"))
 
@@ -142,6 +149,9 @@ def test_attention_over_past():
     np.testing.assert_allclose(drawn[:, 3], [0.3, 0.4, 0.3])
     np.testing.assert_allclose(image.get_extent(), [-0.01, 0.07, 0.5, 3.5])
     assert ax.get_xlabel() == "time (s)"
+    # The first two windows are not full; of the others, half is 0.
+    assert image.get_clim() == (0, np.percentile([0, 0, 0, 0.3, 0.4, 0.3], 99))
+    assert image.get_clim()[1] < 1
     in_timesteps = visualization.plot_attention_over_past(scores)
     assert in_timesteps.get_xlabel() == "timestep"
     with pytest.raises(ValueError, match="must be of rank 3"):

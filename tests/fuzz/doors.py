@@ -1,0 +1,325 @@
+"""The doors that users' data come through, each with what is right.
+
+A door takes keyword arguments. What comes out is looked through for numbers
+that are not finite: a door that lets NaN through without a word is a fault.
+"""
+
+import atexit
+import functools
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.io
+
+import keras_seqattn as ks
+from keras_seqattn import decoding
+from keras_seqattn import layers
+from keras_seqattn import windows
+from keras_seqattn.activity import ActivityWindows
+from keras_seqattn.decoding.predictions import Predictions
+from keras_seqattn.decoding.spike_binner import SpikeBinner
+from keras_seqattn.export import Preprocessing
+from keras_seqattn.windows import labels
+
+RNG = np.random.default_rng(0)
+BINS = 60
+TIMES = np.arange(0, 6, 0.01)
+SPIKES = RNG.poisson(1.0, (BINS, 4)).astype("float64")
+MOVEMENT = RNG.normal(size=(BINS, 2))
+TRAINS = [np.sort(RNG.uniform(0, 6, 60)) for _ in range(3)]
+FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="fuzz-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+RECORDING = {
+    "spikes": SPIKES,
+    "movement": MOVEMENT,
+    "segment": np.arange(BINS) // 30,
+    "bin_width": 0.1,
+    "quantity": "velocity",
+    "times": np.arange(1, BINS + 1) * 0.1,
+    "scored": np.arange(BINS) % 7 > 0,
+    "trial": np.arange(BINS) // 10,
+    "condition": np.arange(BINS) // 20,
+    "unit_ids": [3, 5, 7, 8],
+    "lag": 0.1,
+}
+FROM_SPIKES = {
+    "spike_times": TRAINS,
+    "times": TIMES,
+    "movement": np.sin(TIMES),
+    "bin_width": 0.05,
+    "quantity": "velocity",
+    "lag": 0.05,
+    "trials": np.array([[0.5, 2.0], [2.5, 4.0]]),
+    "condition": ["a", "b"],
+    "observed": np.array([[0.0, 5.9]]),
+    "alignment": "end",
+    "smoothing": 0.1,
+    "look_ahead": False,
+    "max_gap": 0.05,
+    "unit_ids": [1, 2, 3],
+    "name": "x (cm)",
+}
+
+
+def npz(**arrays: Any) -> Any:
+    path = FOLDER / "door.npz"
+    np.savez(path, **arrays)
+    return decoding.load_recording(path)
+
+
+def mat(fields: Any, **arrays: Any) -> Any:
+    path = FOLDER / "door.mat"
+    try:
+        scipy.io.savemat(path, arrays)
+    except Exception as error:  # SciPy's, of what no file can hold.
+        raise ValueError("a file that nobody can have written") from error
+    return decoding.load_recording(path, fields=fields)
+
+
+def binned(spikes: Any, stamps: Any, units: Any, **options: Any) -> Any:
+    binner = SpikeBinner(spikes, **options)
+    binner.push(stamps, units)
+    binner.load_state_dict(binner.state_dict())
+    return [x.counts for x in binner.advance(3.0)]
+
+
+def scores(true: Any, decoded: Any, where: Any, by: Any) -> Any:
+    recording = decoding.Recording(true, true)
+    found = Predictions(recording, np.arange(BINS), decoded)
+    decoding.Score.of(true, decoded)
+    found.score(where)
+    found.score_by(by)
+
+
+@functools.cache
+def step() -> Any:
+    model = ks.models.build_memory_network("additive")
+    return ks.streaming.step_model(model)
+
+
+@functools.cache
+def session() -> Any:
+    return ks.streaming.StreamingSession(step(), 2)
+
+
+def pushed(x: Any, mask: Any, stream: Any, state: Any) -> Any:
+    found = session()
+    found.reset()
+    before = found.state_dict()
+    try:
+        given = {**before}
+        if state is not None:
+            name = next(name for name in given if name != "fingerprint")
+            given[name] = state
+        found.load_state_dict(given)
+        found.reset(stream)
+        return found.push(x, mask)
+    except ValueError:
+        # What is refused leaves the session as it was, or reset.
+        for name, value in found.state_dict().items():
+            if name != "fingerprint" and not np.isfinite(value).all():
+                raise AssertionError(f"{name} is not finite") from None
+        raise
+
+
+# Keras itself looks at the input of a layer.
+def attended(mask: Any, **settings: Any) -> Any:
+    return _numbers(layers.TemporalAttention(**settings)(X, mask=mask))
+
+
+def remembered(mask: Any, **settings: Any) -> Any:
+    return _numbers(layers.LARNN(**settings)(X, mask=mask))
+
+
+def _numbers(x: Any) -> Any:
+    import keras
+
+    return keras.ops.convert_to_numpy(x)
+
+
+X = RNG.normal(size=(2, 5, 3)).astype("float32")
+DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "Recording": (decoding.Recording, RECORDING),
+    "from_spike_times": (decoding.Recording.from_spike_times, FROM_SPIKES),
+    "recording .npz": (
+        npz,
+        {k: v for k, v in RECORDING.items() if k not in ("quantity", "lag")},
+    ),
+    "recording .mat": (
+        mat,
+        {
+            "fields": {
+                "spikes": "c",
+                "movement": "v",
+                "bin_width": 0.1,
+                "times": "t",
+                "condition": "k",
+                "unit_ids": "i",
+            },
+            "c": SPIKES,
+            "v": MOVEMENT,
+            "t": RECORDING["times"],
+            "k": RECORDING["condition"],
+            "i": np.array([3, 5, 7, 8]),
+        },
+    ),
+    "DecodingData": (
+        lambda **given: decoding.DecodingData(
+            decoding.Recording(SPIKES, MOVEMENT), **given
+        ),
+        {"timesteps": 4, "fractions": (0.6, 0.2, 0.2), "transform": "sqrt"},
+    ),
+    "scores": (
+        scores,
+        {
+            "true": MOVEMENT,
+            "decoded": MOVEMENT + 1,
+            "where": np.arange(BINS) % 2 > 0,
+            "by": np.arange(BINS) // 20,
+        },
+    ),
+    "SpikeBinner": (
+        binned,
+        {
+            "spikes": ["a", "b"],
+            "stamps": np.array([0.1, 0.5, 0.2]),
+            "units": ["a", "b", "a"],
+            "bin_width": 0.05,
+            "start": 0.0,
+            "patience": 0.1,
+            "max_gap": 10.0,
+        },
+    ),
+    "Preprocessing": (
+        Preprocessing,
+        {
+            "mean": np.zeros(3),
+            "scale": np.ones(3),
+            "transform": "sqrt",
+            "timesteps": 5,
+            "bin_width": 0.05,
+            "lag": 0.1,
+            "channels": ["a", "b", "c"],
+            "unit_ids": [1, 2, 3],
+            "classes": ["x", "y"],
+            "units": {"a": "cm"},
+        },
+    ),
+    "ActivityWindows": (
+        ActivityWindows,
+        {
+            "x": RNG.normal(size=(6, 5, 2)),
+            "y": np.arange(6) % 2,
+            "subject": np.arange(6) // 2,
+            "classes": ("REST", "WALK"),
+            "channels": ("x", "y"),
+            "rate": 50.0,
+        },
+    ),
+    "SignalRecording": (
+        windows.SignalRecording,
+        {
+            "signal": RNG.normal(size=(8, 2)),
+            "times": np.arange(8) / 50,
+            "segment": np.arange(8) // 4,
+            "channels": ("x", "y"),
+            "rate": 50.0,
+            "subject": "anna",
+            "label": ["a", "b"] * 4,
+        },
+    ),
+    "class_codes": (
+        labels.class_codes,
+        {
+            "labels": ["a", "b", "a"],
+            "classes": ["a", "b"],
+            "unlabelled": "drop",
+            "one_hot": False,
+        },
+    ),
+    "ids": (labels.ids, {"values": np.array([1, 2, 2])}),
+    "class_weights": (windows.class_weights, {"y": np.array([0, 1, 1])}),
+    "subject_folds": (
+        windows.subject_folds,
+        {"subject": np.array([1, 1, 2, 3]), "folds": 3, "seed": 0},
+    ),
+    "select_timesteps": (
+        decoding.select_timesteps,
+        {
+            "attention_scores": RNG.uniform(size=(9, 5)),
+            "threshold": 0.9,
+            "sample_weight": np.ones(9),
+        },
+    ),
+    "Recipe": (
+        decoding.Recipe,
+        {
+            "epochs": 3,
+            "batch_size": 8,
+            "learning_rate": 0.01,
+            "optimizer": "adam",
+            "momentum": 0.9,
+            "schedule": "cosine",
+            "floor": 0.1,
+            "warmup": 0.1,
+            "average": 0.9,
+            "patience": 3,
+            "clipnorm": 1.0,
+            "weight_decay": 0.1,
+            "l2": 0.1,
+            "class_weights": "balanced",
+        },
+    ),
+    "session": (
+        pushed,
+        {
+            "x": np.zeros((2, 7)),
+            "mask": np.array([True, False]),
+            "stream": 1,
+            "state": None,
+        },
+    ),
+    "TemporalAttention": (
+        attended,
+        {
+            "mask": np.ones((2, 5), bool),
+            "units": 4,
+            "activation": "tanh",
+            "epsilon": 1e-3,
+            "dropout": 0.1,
+        },
+    ),
+    "LARNN": (
+        remembered,
+        {
+            "mask": np.ones((2, 5), bool),
+            "units": 4,
+            "num_heads": 2,
+            "window_size": 3,
+            "dropout": 0.1,
+        },
+    ),
+}
+# What may be infinite or NaN in what comes out, and means something.
+OPEN = {"TemporalAttention", "LARNN", "scores"}
+
+
+def not_finite(found: Any, depth: int = 0) -> bool:
+    """Whether an array within holds NaN or infinity."""
+    if isinstance(found, np.ndarray):
+        return found.dtype.kind in "fc" and not np.isfinite(found).all()
+    if isinstance(found, float):
+        return not np.isfinite(found)
+    if isinstance(found, Mapping):
+        found = list(found.values())
+    if isinstance(found, (list, tuple)):
+        return any(not_finite(x, depth + 1) for x in found)
+    if depth < 2 and hasattr(found, "__dict__"):
+        return any(not_finite(x, depth + 1) for x in vars(found).values())
+    return False
