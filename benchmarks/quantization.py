@@ -5,9 +5,9 @@
 Trains a small LARNN and a small LSTM classifier for each fold of subjects
 (kept in `--output`, and found there again), quantizes the step of each, and
 prints the table of docs/quantization.md. Ranges are found and accuracies
-measured on windows of the subjects left out. Milliseconds are of one window,
-its samples fed one by one from Python to the step, on one thread. Ten minutes
-on one core, on TensorFlow.
+measured on windows of the subjects left out. Milliseconds are the least of
+five runs of one window, whose samples Python feeds to the step one by one, on
+one thread. Ten minutes on one core, on TensorFlow.
 """
 
 import argparse
@@ -27,6 +27,7 @@ import numpy as np
 import keras_seqattn as ks
 from keras_seqattn import activity
 from keras_seqattn._training.tables import markdown_table
+from keras_seqattn.export.quantization import without_loop
 
 RECIPE = dataclasses.replace(
     activity.RECIPE,
@@ -44,14 +45,10 @@ BUILD = functools.partial(
     num_heads=4,
     stem_filters=(32, 32),
 )
-FORMATS = (
-    ("litert", "float16"),
-    ("litert", "dynamic"),
-    ("litert", "int8"),
-    ("onnx", "dynamic"),
-    ("onnx", "int8"),
-)
-ENDINGS = {"litert": ".tflite", "onnx": ".onnx"}
+FORMATS = {
+    "litert": (".tflite", (None, "float16", "dynamic", "int8")),
+    "onnx": (".onnx", (None, "dynamic", "int8")),
+}
 Row = dict[str, Any]
 
 
@@ -75,22 +72,21 @@ def trained(
     return keras.saving.load_model(path)
 
 
-def milliseconds(path: pathlib.Path, window: np.ndarray) -> float:
-    """The least of some windows' times, sample by sample."""
-    if path.suffix == ".onnx":
-        return _onnx_milliseconds(path, window)
+def litert(path: pathlib.Path) -> tuple[Any, dict[str, np.ndarray]]:
+    """How to run it, and zeros for its inputs."""
     import tensorflow as tf
 
     interpreter = tf.lite.Interpreter(str(path), num_threads=1)
     runner = interpreter.get_signature_runner()
+    details = runner.get_input_details()
     zeros = {
-        name: np.zeros((1, *spec["shape"][1:]), spec["dtype"])
-        for name, spec in runner.get_input_details().items()
+        name: np.zeros(x["shape"], x["dtype"]) for name, x in details.items()
     }
-    return _time(lambda given: runner(**given), zeros, window)
+    return runner, zeros
 
 
-def _onnx_milliseconds(path: pathlib.Path, window: np.ndarray) -> float:
+def onnx(path: pathlib.Path) -> tuple[Any, dict[str, np.ndarray]]:
+    """How to run it, and zeros for its inputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -103,56 +99,56 @@ def _onnx_milliseconds(path: pathlib.Path, window: np.ndarray) -> float:
         x.name: np.zeros((1, x.shape[1]), "float32")
         for x in session.get_inputs()
     }
-    return _time(
-        lambda given: dict(zip(names, session.run(names, given), strict=True)),
-        zeros,
-        window,
-    )
+
+    def run(**given: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(names, session.run(names, given), strict=True))
+
+    return run, zeros
 
 
-def _time(run: Any, zeros: dict[str, np.ndarray], window: np.ndarray) -> float:
-    (x,) = [n for n in zeros if not n.partition("_state_")[1]]
+def milliseconds(run: Any, zeros: Any, window: np.ndarray) -> float:
     times = []
     for _ in range(5):
         start = time.perf_counter()
-        states = {n: a for n, a in zeros.items() if n != x}
+        states = {n: x for n, x in zeros.items() if n != "signal"}
         for sample in window:
-            found = run({x: sample[None], **states})
-            states = {n: found[f"next_{n}"].copy() for n in states}
+            found = run(signal=sample[None], **states)
+            states = {n: found[f"next_{n}"] for n in states}
         times.append(time.perf_counter() - start)
     return 1000 * min(times)
 
 
-def rows_of(
-    model: keras.Model, windows: Any, title: str, folder: pathlib.Path
-) -> list[Row]:
-    """Quantize in each format; the floats of a format stand before it."""
+def rows_of(model: keras.Model, windows: Any, stem: pathlib.Path) -> list[Row]:
+    """A row for each format, floats first."""
     rows: list[Row] = []
-    for kind, method in FORMATS:
+    right = model.predict(windows.x, verbose=0).argmax(axis=-1) == windows.y
+    for kind, (ending, methods) in FORMATS.items():
         export: Any = getattr(ks.export, f"export_{kind}")
-        path = folder / f"{title}_{method}{ENDINGS[kind]}"
-        options = {"batch_size": None} if kind == "litert" else {}
-        export(
-            model,
-            path,
-            quantize=method,
-            representative=windows.x,
-            labels=windows.y,
-            max_loss=1.0,  # The table tells it.
-            **options,
-        )
-        text = pathlib.Path(f"{path}.json").read_text()
-        told = json.loads(text)["quantization"]
-        rows.append(
-            {
-                "format": f"{kind} {method}",
-                "bytes": told["bytes"],
-                "accuracy": told["accuracy"],
-                "ms": milliseconds(path, windows.x[0]),
-                "floats": told["accuracy_float"],
-                "bytes_float": told["bytes_float"],
-            }
-        )
+        for method in methods:
+            path = stem.with_name(f"{stem.name}_{method or 'float'}{ending}")
+            told = {"accuracy": float(np.mean(right))}
+            if method is None:
+                export(without_loop(model), path)
+            else:
+                export(
+                    model,
+                    path,
+                    quantize=method,
+                    representative=windows.x,
+                    labels=windows.y,
+                    max_loss=1.0,  # The table tells it.
+                )
+                text = pathlib.Path(f"{path}.json").read_text()
+                told = json.loads(text)["quantization"]
+            run, zeros = globals()[kind](path)
+            rows.append(
+                {
+                    "format": f"{kind} {method or 'float'}",
+                    "bytes": path.stat().st_size,
+                    "accuracy": told["accuracy"],
+                    "ms": milliseconds(run, zeros, windows.x[0]),
+                }
+            )
     return rows
 
 
@@ -169,43 +165,27 @@ def main() -> None:
     given = parser.parse_args()
     folder = pathlib.Path(given.output)
     folder.mkdir(parents=True, exist_ok=True)
-    windows = activity.load_activity(given.data)
+    windows = activity.load_recordings(given.data)
     folds = activity.subject_folds(windows.subject, given.folds)
     table = []
     for cell in given.cell:
         found = []
         for number, (others, own) in enumerate(folds):
-            path = folder / f"{cell}_{number}.keras"
-            model = trained(windows, others, cell, path)
+            stem = folder / f"{cell}_{number}"
+            model = trained(windows, others, cell, stem.with_suffix(".keras"))
             random = np.random.default_rng(0)
             some = random.permutation(own)[: given.windows]
-            left_out = part(windows, some)
-            found.append(rows_of(model, left_out, f"{cell}_{number}", folder))
-        table += summary(cell, found)
-    head = ("model", "format", "bytes", "accuracy", "loss", "ms a window")
+            found.append(rows_of(model, part(windows, some), stem))
+        for rows in zip(*found, strict=True):
+            size, ms = (
+                float(np.mean([row[key] for row in rows]))
+                for key in ("bytes", "ms")
+            )
+            accuracy = ", ".join(f"{row['accuracy']:.3f}" for row in rows)
+            title = rows[0]["format"]
+            table.append([cell, title, f"{size:.0f}", accuracy, f"{ms:.1f}"])
+    head = ("cell", "format", "bytes", "accuracy of each fold", "ms a window")
     print(markdown_table(head, table))
-
-
-def summary(cell: str, folds: list[list[Row]]) -> list[list[str]]:
-    """A row for each format, the mean of the folds."""
-    lines = []
-    for rows in zip(*folds, strict=True):
-        mean = {
-            key: float(np.mean([row[key] for row in rows]))
-            for key in rows[0]
-            if key != "format"
-        }
-        lines.append(
-            [
-                cell,
-                rows[0]["format"],
-                f"{mean['bytes']:.0f} of {mean['bytes_float']:.0f}",
-                f"{mean['accuracy']:.4f} of {mean['floats']:.4f}",
-                f"{mean['floats'] - mean['accuracy']:+.4f}",
-                f"{mean['ms']:.1f}",
-            ]
-        )
-    return lines
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import pathlib
 import shutil
 from collections.abc import Sequence
 from typing import Any
-from typing import Protocol
 
 import keras
 
@@ -15,21 +14,10 @@ from keras_seqattn.export.bridge import named_model
 from keras_seqattn.export.bridge import write
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.proof import largest_difference
+from keras_seqattn.export.quantization import Quantization
 from keras_seqattn.export.request import Request
 from keras_seqattn.export.scratch import scratch_folder
 from keras_seqattn.version import __version__
-
-
-class Measured(Protocol):
-    """A proof of another kind than that all numbers are the model's."""
-
-    def calibrate(self, scratch: pathlib.Path) -> None:
-        """Store what the writing needs."""
-
-    def measure(
-        self, artifact: pathlib.Path, scratch: pathlib.Path
-    ) -> dict[str, Any]:
-        """Return its `loss` and what else is told, or raise."""
 
 
 def export(
@@ -37,7 +25,7 @@ def export(
     path: str | os.PathLike[str],
     request: Request,
     tolerance: float,
-    quantization: Measured | None = None,
+    quantization: Quantization | None = None,
 ) -> float:
     """Write an artifact, prove it, put it in place.
 
@@ -53,13 +41,15 @@ def export(
             Nothing was written.
     """
     path = pathlib.Path(path)
-    if quantization is None:
-        tolerance = check_positive_number("tolerance", tolerance)
+    tolerance = check_positive_number("tolerance", tolerance)
     request.check_packages()
     request.check_path(path)
     beside = path.with_name(f"{path.name}.json")
-    told = request.preprocessing or quantization
-    if told and beside.exists() and not _is_ours(beside):
+    if (
+        (request.preprocessing or quantization)
+        and beside.exists()
+        and not _is_ours(beside)
+    ):
         raise FileExistsError(
             f"There is something else than a preprocessing at {str(beside)!r}, "
             "where that of this export belongs. Remove it or export elsewhere."
@@ -71,37 +61,25 @@ def export(
     home = next(p for p in path.absolute().parents if p.is_dir())
     with scratch_folder(home) as scratch:
         artifact = scratch / "artifact"
-        text = dict(request.preprocessing or {})
         if quantization:
             quantization.calibrate(scratch)
-            write(model, named, artifact, request)
+        write(model, named, artifact, request)
+        told = dict(request.preprocessing or {})
+        if quantization:
             measured = quantization.measure(artifact, scratch)
-            text = {"package_version": __version__, **text}
-            text["quantization"] = measured
+            told |= {"package_version": __version__, "quantization": measured}
             difference = float(measured["loss"])
         else:
-            write(model, named, artifact, request)
-            difference = _prove(named, request, artifact, scratch, tolerance)
-        _put(artifact, path, beside, text, scratch)
-    return difference
-
-
-def _prove(
-    named: NamedModel,
-    request: Request,
-    artifact: pathlib.Path,
-    scratch: pathlib.Path,
-    tolerance: float,
-) -> float:
-    difference = largest_difference(
-        named, request.format, artifact, scratch, tolerance
-    )
-    if not difference <= tolerance:
-        raise RuntimeError(
-            "The exported model gives other numbers than the model: the "
-            f"largest difference is {difference:.3g}, allowed are "
-            f"{tolerance:.3g}. Nothing was written."
-        )
+            difference = largest_difference(
+                named, request.format, artifact, scratch, tolerance
+            )
+            if not difference <= tolerance:
+                raise RuntimeError(
+                    "The exported model gives other numbers than the model: "
+                    f"the largest difference is {difference:.3g}, allowed are "
+                    f"{tolerance:.3g}. Nothing was written to {str(path)!r}."
+                )
+        _put(artifact, path, beside, told, scratch)
     return difference
 
 

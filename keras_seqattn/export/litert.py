@@ -14,7 +14,9 @@ from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
-from keras_seqattn.export.quantization import export_quantized
+from keras_seqattn.export.quantization import CALIBRATION
+from keras_seqattn.export.quantization import FLOAT
+from keras_seqattn.export.quantization import Quantization
 from keras_seqattn.export.request import Request
 
 # What remains float: LiteRT's 8-bit division stops at some numbers as if they
@@ -53,23 +55,24 @@ def export_litert(
         attention_scores: As in `export_saved_model`.
         preprocessing: What must be done to a recording before, to be read
             from `<path>.json`. Default: as in `export_saved_model`.
-        quantize: How weights become smaller: `"dynamic"`, 8-bit weights, with
-            sums in floats where that is faster; `"int8"`, 8-bit weights
-            and numbers but for sums and products element by element, inputs
-            and outputs, which remain floats; `"float16"`. Default:
-            not at all.
+        quantize: How its numbers become smaller: `"float16"`, weights alone;
+            `"dynamic"`, 8-bit weights; `"int8"`, 8-bit weights and products,
+            with floats for inputs, outputs, states and what is done element
+            by element. Default: not at all.
 
-            A model with a loop over time is then exported as its one step
-            (`streaming.step_model(model, mask=False)`), which a device feeds
-            sample by sample, from states of zeros: the outputs `next_<state>`
-            are the next inputs `<state>`. It must be causal.
+            A model with a loop over time is then exported as its one step,
+            as of `streaming.step_model(model, mask=False)`: a device feeds it
+            sample by sample, from states of zeros, and passes each output
+            `next_<state>` on as the input `<state>`. At the last sample of a
+            window it says what the model says. It must be causal.
 
             A quantized artifact is not held to `tolerance`. It is run on all
             of `representative` beside the model, and what it loses is written
             to `<path>.json` under `"quantization"`, with the bytes of both.
-        representative: With `quantize`, some hundred windows, as the model
-            takes them, `(windows, timesteps, channels)`; of several inputs a
-            dictionary by name. Of all kinds, and not trained on.
+        representative: With `quantize`, some hundred windows of all kinds, not
+            trained on, as the model's one input takes them: `(windows,
+            timesteps, channels)`. By them ranges are found and the loss is
+            measured.
         labels: With `quantize`, the class of each window, an integer. The
             loss is then that of accuracy. Default: none; the loss is the
             share of windows whose class is another than the model's, or
@@ -118,10 +121,12 @@ def export_litert(
         preprocessing=preprocessing_to_export(model, preprocessing),
         quantize=quantize,
     )
+    quantization = None
     if quantize is not None:
-        return export_quantized(
-            model, path, request, representative, labels, max_loss
+        quantization = Quantization(
+            model, request, representative, labels, max_loss
         )
+        model = quantization.model
     inputs = NamedModel(model, batch_size, timesteps).inputs
     if any(None in spec.shape[1:] for spec in inputs.values()):
         raise ValueError(
@@ -129,7 +134,7 @@ def export_litert(
             "free: give `timesteps`. Received: inputs of shape "
             f"{ {name: spec.shape for name, spec in inputs.items()} }"
         )
-    return export(model, path, request, tolerance)
+    return export(model, path, request, tolerance, quantization)
 
 
 def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
@@ -172,7 +177,7 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
     try:
         content = converter.convert()
         if request.quantize:
-            path.with_name("float").write_bytes(content)
+            path.with_name(FLOAT).write_bytes(content)
             with warnings.catch_warnings():
                 # The converter's own use of what TensorFlow will drop.
                 warnings.filterwarnings("ignore", message="(?s).*Interpreter")
@@ -199,14 +204,14 @@ def _quantized(converter: Any, path: pathlib.Path, request: Request) -> bytes:
         converter.target_spec.supported_types = [tf.float16]
     if request.quantize != "int8":
         return bytes(converter.convert())
-    batch = request.batch_size or 1
-    with np.load(path.with_name("calibration.npz"), allow_pickle=False) as file:
+    with np.load(path.with_name(CALIBRATION), allow_pickle=False) as file:
         inputs = {name: file[name] for name in file}
     count = len(next(iter(inputs.values())))
+    batch = np.arange(request.batch_size or 1)
 
     def samples() -> Iterator[dict[str, np.ndarray]]:
-        for start in range(0, count - batch + 1, batch):
-            yield {k: x[start : start + batch] for k, x in inputs.items()}
+        for start in range(0, count, len(batch)):
+            yield {k: x[(start + batch) % count] for k, x in inputs.items()}
 
     converter.representative_dataset = samples
     # Of the converter's debugger, which alone can leave operations as floats.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_seqattn._keras_internals import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
@@ -97,6 +98,14 @@ class NamedModel:
         found = _flat(outputs)
         tensors = (found[key] for key in self._output_keys)
         return dict(zip(self.outputs, tensors, strict=True))
+
+    def predict(self, named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the model on one batch of named arrays."""
+        outputs = self.name(self.model.predict_on_batch(self.pack(named)))
+        return {
+            name: np.asarray(keras.ops.convert_to_numpy(output))
+            for name, output in outputs.items()
+        }
 
 
 def _inputs(model: keras.Model) -> Any:

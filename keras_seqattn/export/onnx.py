@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,9 @@ from keras_seqattn.export.artifact import export
 from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
-from keras_seqattn.export.quantization import export_quantized
+from keras_seqattn.export.quantization import CALIBRATION
+from keras_seqattn.export.quantization import FLOAT
+from keras_seqattn.export.quantization import Quantization
 from keras_seqattn.export.request import Request
 
 OPSET = 18
@@ -49,9 +52,10 @@ def export_onnx(
         preprocessing: What must be done to a recording before, to be read
             from the metadata `preprocessing` and from `<path>.json`.
             Default: as in `export_saved_model`.
-        quantize: `"dynamic"` (8-bit weights) or `"int8"` (their products with
-            8-bit inputs too), by onnxruntime's quantizer. The rest is
-            as in `export_litert`. Default: not at all.
+        quantize: `"dynamic"` (8-bit weights, and the inputs that they are
+            multiplied by, whose ranges are found at each call) or `"int8"`
+            (these ranges fixed), by onnxruntime's quantizer. The rest is as
+            in `export_litert`. Default: not at all.
         representative: As in `export_litert`.
         labels: As in `export_litert`.
         max_loss: As in `export_litert`.
@@ -81,11 +85,13 @@ def export_onnx(
         preprocessing=preprocessing_to_export(model, preprocessing),
         quantize=quantize,
     )
+    quantization = None
     if quantize is not None:
-        return export_quantized(
-            model, path, request, representative, labels, max_loss
+        quantization = Quantization(
+            model, request, representative, labels, max_loss
         )
-    return export(model, path, request, tolerance)
+        model = quantization.model
+    return export(model, path, request, tolerance, quantization)
 
 
 def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
@@ -148,43 +154,24 @@ def _quantized(model: Any, path: pathlib.Path, method: str) -> Any:
     import onnx
     from onnxruntime import quantization
 
-    whole, small = path.with_name("float"), path.with_name("small.onnx")
+    whole, small = path.with_name(FLOAT), path.with_name("small.onnx")
     onnx.save(model, whole)
+    kind = quantization.QuantType.QInt8
     if method == "dynamic":
-        quantization.quantize_dynamic(
-            whole, small, weight_type=quantization.QuantType.QInt8
-        )
+        quantization.quantize_dynamic(whole, small, weight_type=kind)
     else:
-        file = path.with_name("calibration.npz")
+        with np.load(path.with_name(CALIBRATION), allow_pickle=False) as file:
+            batches = iter([{name: file[name] for name in file}])
         quantization.quantize_static(
             whole,
             small,
-            _Calibration(file),
+            types.SimpleNamespace(get_next=lambda: next(batches, None)),
             # Scales of all else would take more bytes than weights save.
             op_types_to_quantize=["Conv", "Gemm", "MatMul"],
-            weight_type=quantization.QuantType.QInt8,
+            weight_type=kind,
             per_channel=True,
         )
     return onnx.load(small)
-
-
-class _Calibration:
-    """Stored inputs, a few at a time: onnxruntime's CalibrationDataReader."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        with np.load(path, allow_pickle=False) as file:
-            inputs = {name: file[name] for name in file}
-        self._size = len(next(iter(inputs.values())))
-        self._parts = iter(
-            {name: x[start : start + 64] for name, x in inputs.items()}
-            for start in range(0, self._size, 64)
-        )
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._parts, None)
-
-    def __len__(self) -> int:
-        return -(-self._size // 64)
 
 
 def _read(graph: Any) -> Iterator[str]:

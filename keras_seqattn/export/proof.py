@@ -140,10 +140,10 @@ def _trial(
 ) -> tuple[Arrays, Arrays]:
     """Random inputs and what the model makes of them."""
     inputs = _random_inputs(named, number, batch, steps, signed, missing)
-    outputs = _outputs(named, inputs)
+    outputs = named.predict(inputs)
 
     def run(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        found = _outputs(named, dict(zip(inputs, arrays, strict=True)))
+        found = named.predict(dict(zip(inputs, arrays, strict=True)))
         return list(found.values())
 
     lists = list(inputs.values()), list(outputs.values())
@@ -153,14 +153,6 @@ def _trial(
         # A model of positive numbers alone, which may take a root of them.
         return _trial(named, number, batch, steps, False, False)
     return inputs, outputs
-
-
-def _outputs(named: NamedModel, inputs: Arrays) -> Arrays:
-    outputs = named.name(named.model.predict_on_batch(named.pack(inputs)))
-    return {
-        name: np.asarray(keras.ops.convert_to_numpy(output))
-        for name, output in outputs.items()
-    }
 
 
 def _random_inputs(

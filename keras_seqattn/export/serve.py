@@ -6,10 +6,9 @@ cannot be imported: the artifact must do without them.
     python serve.py FORMAT ARTIFACT INPUTS.npz OUTPUTS.npz [...]
 
 Each `INPUTS.npz` holds the inputs by name; its `OUTPUTS.npz` will hold the
-outputs by name. `FORMAT:BATCH` runs on as many of them at a time. Where
-arrays named `next_<state>` are among the inputs, which hold the states before
-the first step, the others are sequences, fed step by step, and the outputs
-those of the last.
+outputs by name. `FORMAT:BATCH` runs on as many windows of one input at a time.
+Where the others are states before the first step, named `next_<state>`, the
+windows are fed sample by sample, and the outputs are those at the last.
 """
 
 import sys
@@ -73,24 +72,20 @@ def litert(path: str) -> Callable[[Arrays], Arrays]:
     return run
 
 
-def in_batches(
+def on_windows(
     run: Callable[[Arrays], Arrays], inputs: Arrays, batch: int
 ) -> Arrays:
-    """Run on a few at a time; on sequences step by step."""
-    first = {k[5:]: x for k, x in inputs.items() if k.startswith("next_")}
-    given = {k: x for k, x in inputs.items() if not k.startswith("next_")}
+    """Run on some windows at a time, sample by sample where it has states."""
+    zeros = {k[5:]: x for k, x in inputs.items() if k.startswith("next_")}
+    ((name, windows),) = (
+        (k, x) for k, x in inputs.items() if not k.startswith("next_")
+    )
     found = []
-    for start in range(0, len(next(iter(given.values()))), batch):
-        part = {k: x[start : start + batch] for k, x in given.items()}
-        if not first:
-            found.append(run(part))
-            continue
-        states = first
-        for step in range(next(iter(part.values())).shape[1]):
-            outputs = run(
-                {**{k: x[:, step] for k, x in part.items()}, **states}
-            )
-            states = {name: outputs[f"next_{name}"] for name in first}
+    for part in np.split(windows, range(batch, len(windows), batch)):
+        states = zeros
+        for x in part.swapaxes(0, 1) if zeros else [part]:
+            outputs = run({name: x, **states})
+            states = {k: outputs[f"next_{k}"] for k in zeros}
         found.append(outputs)
     return {k: np.concatenate([x[k] for x in found]) for k in found[0]}
 
@@ -103,9 +98,9 @@ def main(kind: str, artifact: str, *paths: str) -> None:
     )
     for inputs, outputs in zip(paths[::2], paths[1::2], strict=True):
         with np.load(inputs, allow_pickle=False) as file:
-            found = {key: file[key] for key in file}
-        arrays: dict[str, Any]
-        arrays = in_batches(run, found, int(batch)) if batch else run(found)
+            given = {key: file[key] for key in file}
+        found = on_windows(run, given, int(batch)) if batch else run(given)
+        arrays: dict[str, Any] = found
         np.savez(outputs, **arrays)
 
 

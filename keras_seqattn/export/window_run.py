@@ -2,9 +2,7 @@
 
 import pathlib
 from typing import Any
-from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from keras_seqattn._files.array_file import ANY
@@ -13,110 +11,122 @@ from keras_seqattn.export.named_model import NamedModel
 from keras_seqattn.export.proof import run_python
 from keras_seqattn.streaming.names import NEXT
 
-Arrays = dict[str, np.ndarray]
 SAMPLES = 1000  # Of inputs that a calibration sees: all ranges are there.
 BATCH = 256
 
 
-class WindowRun(NamedTuple):
-    """What a model of floats made of the windows.
+class WindowRun:
+    """Runs windows through a model with one input and one output.
 
-    Attributes:
-        answer: (windows, ...), its output; of a step after the last one.
-        inputs: Some of what it was given, states too: (samples, ...).
-    """
+    A step model is fed a window's samples one by one, from states of zeros.
+    Its answer is the output at the last.
 
-    answer: np.ndarray
-    inputs: Arrays
-
-
-def states_of(named: NamedModel) -> dict[str, Any]:
-    """The states of a step model, by name; of another model none."""
-    if not named.is_step:
-        return {}
-    outputs = {*named.outputs}
-    return {
-        name: spec
-        for name, spec in named.inputs.items()
-        if NEXT + name in outputs
-    }
-
-
-def answer_of(named: NamedModel) -> str:
-    """The name of the one output that is no state.
+    Args:
+        named: The model.
 
     Raises:
-        ValueError: There are more.
+        ValueError: It has more inputs, or more outputs, that are no states.
     """
-    new = {NEXT + name for name in states_of(named)}
-    names = [name for name in named.outputs if name not in new]
-    if len(names) != 1:
-        raise ValueError(
-            "A quantized model must have one output, by which its loss is "
-            "measured (and the states of a step). "
-            f"Received: {named.model.name}, with the outputs {names}"
-        )
-    return names[0]
 
-
-def run_model(named: NamedModel, windows: Arrays) -> WindowRun:
-    """Run the model of floats, with the states that windows bring about."""
-    states = states_of(named)
-    count, *rest = next(iter(windows.values())).shape
-    steps = rest[0] if states else 1
-    share = max(1, -(-SAMPLES // steps))
-    random = np.random.default_rng(0)
-    answers, seen = [], []
-    for start in range(0, count, BATCH):
-        part = {k: x[start : start + BATCH] for k, x in windows.items()}
-        size = len(next(iter(part.values())))
-        state = {
-            name: np.zeros((size, *spec.shape[1:]), spec.dtype)
-            for name, spec in states.items()
+    def __init__(self, named: NamedModel) -> None:
+        self.named = named
+        self.states = {
+            name: spec
+            for name, spec in named.inputs.items()
+            if named.is_step and NEXT + name in named.outputs
         }
-        for step in range(steps):
-            given = {k: x[:, step] if states else x for k, x in part.items()}
-            given |= state
-            found = named.name(named.model.predict_on_batch(named.pack(given)))
-            arrays = {
-                name: np.asarray(keras.ops.convert_to_numpy(x))
-                for name, x in found.items()
-            }
-            state = {name: arrays[NEXT + name] for name in states}
-            some = -(-share * size // count)
-            rows = random.choice(size, min(size, some), replace=False)
-            seen.append({name: x[rows] for name, x in given.items()})
-        answers.append(arrays[answer_of(named)])
-    inputs = {
-        name: np.concatenate([given[name] for given in seen])
-        for name in named.inputs
-    }
-    return WindowRun(np.concatenate(answers), inputs)
+        new = {NEXT + name for name in self.states}
+        inputs = [name for name in named.inputs if name not in self.states]
+        outputs = [name for name in named.outputs if name not in new]
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ValueError(
+                "A quantized model must have one input and one output, by "
+                "which its loss is measured (and the states of a step). "
+                f"Received: {named.model.name}, with the inputs {inputs} and "
+                f"the outputs {outputs}"
+            )
+        (self.input,), (self.output,) = inputs, outputs
 
+    def check_windows(self, given: Any) -> np.ndarray:
+        """Return windows as an array, or say what they must be.
 
-def run_artifact(
-    named: NamedModel,
-    kind: str,
-    artifact: pathlib.Path,
-    scratch: pathlib.Path,
-    windows: Arrays,
-) -> np.ndarray:
-    """Return the answer of an artifact, in a fresh process without Keras."""
-    count = len(next(iter(windows.values())))
-    batch = next(iter(named.inputs.values())).shape[0] or min(count, BATCH)
-    given: dict[str, Any] = {
-        name: np.concatenate([x, np.repeat(x[-1:], -count % batch, axis=0)])
-        for name, x in windows.items()
-    }
-    for name, spec in states_of(named).items():
-        given[NEXT + name] = np.zeros((batch, *spec.shape[1:]), spec.dtype)
-    paths = [scratch / "windows.npz", scratch / "answers.npz"]
-    np.savez(paths[0], **given)
-    run_python(
-        "run the quantized model",
-        "-P",  # or the package's folder is the first place for imports
-        str(pathlib.Path(__file__).with_name("serve.py")),
-        *(f"{kind}:{batch}", str(artifact), *map(str, paths)),
-    )
-    with ArrayFile(paths[1]) as file:
-        return file.read(answer_of(named), ANY)[:count]
+        Raises:
+            ValueError: Not windows that the model takes.
+        """
+        spec = self.named.inputs[self.input]
+        windows = np.asarray(given, spec.dtype)
+        want: list[int | None] = [None, *spec.shape[1:]]
+        if self.states:
+            want.insert(1, None)  # A step is fed samples of a window.
+        fits = len(want) == windows.ndim and all(
+            size in (None, got)
+            for size, got in zip(want, windows.shape, strict=True)
+        )
+        if not fits or windows.size == 0 or not np.isfinite(windows).all():
+            raise ValueError(
+                "`representative` must be windows of finite numbers, of shape "
+                f"{tuple(want)} (`None`: any but 0). "
+                f"Received: an array of shape {windows.shape}"
+            )
+        return windows
+
+    def model(
+        self, windows: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Run the model itself.
+
+        Returns:
+            Its answers, (windows, ...), and by name some of what it was
+            given on the way, states too: (samples, ...).
+        """
+        steps = windows.shape[1] if self.states else 1
+        random = np.random.default_rng(0)
+        answers, seen = [], []
+        for part in np.split(windows, range(BATCH, len(windows), BATCH)):
+            state = self._zeros(len(part))
+            share = -(-SAMPLES * len(part) // (steps * len(windows)))
+            for step in range(steps):
+                x = part[:, step] if self.states else part
+                given = {self.input: x, **state}
+                found = self.named.predict(given)
+                state = {name: found[NEXT + name] for name in state}
+                rows = random.permutation(len(part))[:share]
+                seen.append({name: x[rows] for name, x in given.items()})
+            answers.append(found[self.output])
+        inputs = {
+            name: np.concatenate([given[name] for given in seen])
+            for name in self.named.inputs
+        }
+        return np.concatenate(answers), inputs
+
+    def artifact(
+        self,
+        kind: str,
+        path: pathlib.Path,
+        scratch: pathlib.Path,
+        windows: np.ndarray,
+    ) -> np.ndarray:
+        """Run an artifact in a fresh process; return its answers."""
+        count = len(windows)
+        batch = self.named.inputs[self.input].shape[0] or min(count, BATCH)
+        filled = np.repeat(windows[-1:], -count % batch, axis=0)
+        given: dict[str, Any] = {
+            NEXT + name: x for name, x in self._zeros(batch).items()
+        }
+        given[self.input] = np.concatenate([windows, filled])
+        files = [scratch / "windows.npz", scratch / "answers.npz"]
+        np.savez(files[0], **given)
+        run_python(
+            "run the quantized model",
+            "-P",  # or the package's folder is the first place for imports
+            str(pathlib.Path(__file__).with_name("serve.py")),
+            *(f"{kind}:{batch}", str(path), *map(str, files)),
+        )
+        with ArrayFile(files[1]) as file:
+            return file.read(self.output, ANY)[:count]
+
+    def _zeros(self, batch: int) -> dict[str, np.ndarray]:
+        return {
+            name: np.zeros((batch, *spec.shape[1:]), spec.dtype)
+            for name, spec in self.states.items()
+        }

@@ -88,6 +88,22 @@ def step_model(
     if window is not None:
         window = check_positive_integer("window", window)
     _check_inputs(model, window)
+    return _twin(model, window, mask)
+
+
+def step_of_window(model: keras.Model) -> keras.Model:
+    """Return the twin that ends where a model of a window's end does.
+
+    As `step_model(model, mask=False)`, also of windows of a fixed length: fed
+    one of them, from states of zeros, it ends with what the model says of it.
+    (Fed on, it says other things than the model of the next window.)
+    """
+    model = _functional(model)
+    _check_names(model)
+    return _twin(model, None, mask=False)
+
+
+def _twin(model: keras.Model, window: int | None, mask: bool) -> keras.Model:
     given = [
         keras.Input(x.shape[2:], dtype=x.dtype, name=name_of(x))
         for x in model.inputs
@@ -166,7 +182,7 @@ def _functional(model: keras.Model) -> keras.Model:
     return model
 
 
-def _check_inputs(model: keras.Model, window: int | None) -> None:
+def _check_names(model: keras.Model) -> None:
     shapes = {name_of(x): tuple(x.shape) for x in model.inputs}
     if any(len(shape) < 3 for shape in shapes.values()):
         raise ValueError(
@@ -184,7 +200,11 @@ def _check_inputs(model: keras.Model, window: int | None) -> None:
             f"Names of outputs must not begin with {NEXT!r}: that is how a "
             f"step model names its new states. Received: {taken}"
         )
-    lengths = {shape[1] for shape in shapes.values()} - {None}
+
+
+def _check_inputs(model: keras.Model, window: int | None) -> None:
+    _check_names(model)
+    lengths = {x.shape[1] for x in model.inputs} - {None}
     if window is None:
         whole = [not _has_time(model, x) for x in model.outputs]
         if lengths and any(whole):

@@ -36,5 +36,11 @@ def step():
     )
 
 
+def two_outputs():
+    x = keras.Input((3,))
+    outputs = [keras.layers.Dense(2)(x), keras.layers.Dense(1)(x)]
+    return keras.Model(x, outputs)
+
+
 def signal(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")

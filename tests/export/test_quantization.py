@@ -6,13 +6,12 @@ import pytest
 
 import keras_seqattn as ks
 from keras_seqattn.export import quantization
-from keras_seqattn.export import window_run
 from keras_seqattn.export.named_model import NamedModel
-from keras_seqattn.export.one_step import without_loop
+from keras_seqattn.export.window_run import WindowRun
 from tests.export import models
 
 
-def windows(count=192, seed=0):
+def windows(count, seed):
     """Three activities: which of three channels moves."""
     random = np.random.default_rng(seed)
     labels = random.integers(3, size=count)
@@ -23,93 +22,88 @@ def windows(count=192, seed=0):
 
 @pytest.fixture(scope="module")
 def classifier():
+    """A LARNN behind a convolution with strides, trained."""
     keras.utils.set_random_seed(0)
     model = ks.models.build_activity_classifier(
         *(12, 3, 3),
-        units=8,
+        units=24,
         num_heads=2,
         window_size=4,
-        stem_filters=(8,),
+        stem_filters=(24,),
         dropout=0.0,
     )
     model.compile(
         keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy"
     )
-    model.fit(*windows(), epochs=8, batch_size=32, verbose=0)
+    model.fit(*windows(192, seed=0), epochs=6, batch_size=32, verbose=0)
     return model
 
 
-@pytest.mark.parametrize("method", ["int8", "dynamic"])
-def test_a_larnn_keeps_its_accuracy(classifier, method, tmp_path):
+@pytest.fixture(scope="module")
+def step(classifier):
+    """What is quantized of it; a step model is quantized as it is."""
+    return quantization.without_loop(classifier)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("litert", "float16"),
+        ("litert", "dynamic"),
+        ("litert", "int8"),
+        ("onnx", "dynamic"),
+        ("onnx", "int8"),
+    ],
+)
+def test_a_larnn_keeps_its_accuracy(classifier, step, kind, method, tmp_path):
     x, labels = windows(64, seed=1)
-    path = tmp_path / "step.tflite"
-    loss = ks.export.export_litert(
-        classifier,
+    path = tmp_path / f"step.{'tflite' if kind == 'litert' else kind}"
+    loss = getattr(ks.export, f"export_{kind}")(
+        step,
         path,
-        batch_size=None,
         quantize=method,
         representative=x,
         labels=labels,
         max_loss=0.02,
     )
-    told = json.loads((tmp_path / "step.tflite.json").read_text())
+    told = json.loads((tmp_path / f"{path.name}.json").read_text())
     told = told["quantization"]
     right = classifier.predict(x, verbose=0).argmax(axis=-1) == labels
     assert right.mean() > 0.9
     assert told["accuracy_float"] == pytest.approx(right.mean())
-    assert loss == told["loss"] <= 0.02
     assert told["accuracy"] == pytest.approx(right.mean() - loss)
-    assert told["bytes"] == path.stat().st_size < told["bytes_float"]
+    assert loss == told["loss"] <= 0.02
+    assert told["bytes"] == path.stat().st_size
+    # ONNX's scales outweigh what so few weights save.
+    assert kind == "onnx" or told["bytes"] < told["bytes_float"]
 
 
-def test_above_the_limit_nothing_is_left(classifier, tmp_path, monkeypatch):
-    other = {"loss": 0.25, "loss_of": "accuracy"}
-    monkeypatch.setattr(quantization, "compare", lambda *_: other)
-    x, labels = windows(4)
-    with pytest.raises(RuntimeError, match=r"0\.2500 \(accuracy\).*0\.01"):
-        ks.export.export_litert(
-            classifier,
-            tmp_path / "step.tflite",
-            quantize="float16",
-            representative=x,
-            labels=labels,
-        )
-    assert not list(tmp_path.iterdir())
-
-
-def test_onnx(classifier, tmp_path):
-    x, _ = windows(64, seed=1)
-    path = tmp_path / "step.onnx"
-    loss = ks.export.export_onnx(
-        classifier, path, quantize="int8", representative=x, max_loss=0.05
-    )
-    told = json.loads((tmp_path / "step.onnx.json").read_text())
-    assert told["quantization"]["loss"] == loss <= 0.05
-    assert told["quantization"]["loss_of"].startswith("share of windows")
-
-
-def test_a_model_without_a_loop(tmp_path):
+def test_above_the_limit_nothing_is_left(tmp_path):
+    """No loop, and no probabilities: a share of the variance is lost."""
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    x = models.signal(50, 4)
-    loss = ks.export.export_litert(
-        model, tmp_path / "dense.tflite", quantize="int8", representative=x
-    )
-    assert 0 < loss < 0.01  # Of the variance: these are no probabilities.
-    assert without_loop(model) is model
+    given = {
+        "model": model,
+        "path": tmp_path / "dense.tflite",
+        "quantize": "int8",
+        "representative": models.signal(50, 4),
+    }
+    with pytest.raises(RuntimeError, match=r"loses 0\.\d+ \(variance of"):
+        ks.export.export_litert(**given, max_loss=0)
+    assert not list(tmp_path.iterdir())
+    assert 0 < ks.export.export_litert(**given) < 0.01
 
 
-def test_the_calibration_sees_the_states(classifier):
+def test_the_calibration_sees_the_states(classifier, step):
     """The step ends where the model does; its window fills."""
-    x, _ = windows(6)
-    named = NamedModel(without_loop(classifier))
-    done = window_run.run_model(named, {"signal": x})
+    x, _ = windows(6, seed=1)
+    answer, inputs = WindowRun(NamedModel(step)).model(x)
     expected = classifier.predict(x, verbose=0)
-    np.testing.assert_allclose(done.answer, expected, atol=1e-5)
-    assert len(done.inputs["signal"]) == 6 * 12
-    filled = done.inputs["larnn_0_state_3"]
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    assert len(inputs["signal"]) == 6 * 12
+    filled = inputs["larnn_0_state_3"]
     assert filled[:6].max() == 0  # Before the first step.
     assert filled[-6:].min() == 1
-    assert np.abs(done.inputs["larnn_0_state_1"][-6:]).max() > 0.1
+    assert np.abs(inputs["larnn_0_state_1"][-6:]).max() > 0.1
 
 
 def test_losses():
@@ -124,27 +118,29 @@ def test_losses():
     assert quantization.compare(line, line + 1, None)["loss"] == (
         pytest.approx(3 / 8)
     )
-    assert quantization.compare(one, np.nan * one, labels)["loss"] == 1
+    assert quantization.compare(one, np.nan * one, labels)["accuracy"] == 0
 
 
-def test_bad_arguments(classifier, tmp_path):
-    x, labels = windows(4)
-
-    def export(model=classifier, **changes):
-        given = {"quantize": "int8", "representative": x, **changes}
-        ks.export.export_litert(model, tmp_path / "step.tflite", **given)
-
+def test_bad_arguments(step, tmp_path):
+    x, labels = windows(4, seed=1)
     for changes, message in (
         ({"quantize": "int4"}, "`quantize` must be"),
-        ({"representative": None}, "needs `representative`"),
-        ({"representative": x[0]}, "Received: an array of shape"),
-        ({"representative": np.nan * x}, "must be finite"),
-        ({"labels": labels[:2]}, r"shape \(4,\)"),
-        ({"labels": labels + 7}, "must be classes of the model"),
         ({"max_loss": -1}, "`max_loss` must be"),
         ({"attention_scores": True}, "leave out `attention_scores`"),
+        ({"representative": None}, "needs `representative`"),
+        ({"representative": x[0]}, r"\(None, None, 3\).*of shape \(12, 3\)"),
+        ({"representative": np.nan * x}, "of finite numbers"),
+        ({"labels": labels[:2]}, r"shape \(4,\). Received: shape \(2,\)"),
+        ({"labels": labels + 7}, "must be classes of the model"),
         ({"model": models.decoder(6)}, "must be causal"),
+        ({"model": models.two_outputs()}, "one input and one output"),
     ):
+        given = {
+            "model": step,
+            "path": tmp_path / "step.tflite",
+            "quantize": "int8",
+            "representative": x,
+        }
         with pytest.raises(ValueError, match=message):
-            export(**changes)
+            ks.export.export_litert(**{**given, **changes})
     assert not list(tmp_path.iterdir())
