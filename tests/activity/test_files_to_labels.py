@@ -1,8 +1,9 @@
-"""From eight files of an app to the labels of a ninth recording."""
+"""From eight files of an app to the labels of a ninth, and to a device."""
 
 import csv
 import dataclasses
 import functools
+import json
 
 import numpy as np
 
@@ -39,6 +40,16 @@ def test_eight_files_and_a_ninth_recording(tmp_path, capsys):
         windows, functools.partial(build, cell="lstm"), recipe, verbose=0
     )
     model.save(tmp_path / "classifier.keras")
+    loss = ks.export.export_litert(
+        model,
+        tmp_path / "classifier.tflite",
+        quantize="int8",
+        representative=windows.x,
+        labels=windows.y,
+    )
+    assert loss <= 0.01
+    text = (tmp_path / "classifier.tflite.json").read_text()
+    assert json.loads(text)["classes"] == list(windows.classes)
 
     files = [str(path) for path in sorted(new.iterdir())]
     command_line.main(
