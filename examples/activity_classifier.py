@@ -15,6 +15,8 @@ or a recording of your own, `.npz` or `.csv`
     python examples/activity_classifier.py
     python examples/activity_classifier.py --data "UCI HAR Dataset.zip"
     python examples/activity_classifier.py --data own.csv --patience 0
+    python examples/activity_classifier.py --data folder --seconds 2 \\
+        --overlap 0.5 --subject-from "(\\w+)_walk.csv"
 
 Train on all subjects of the training part, without folds, and score once on
 the test part's:
@@ -65,6 +67,10 @@ RECORDED = dataclasses.replace(
     augmentation={"name": "rotate_and_scale"},
     patience=6,
 )
+READING = (
+    "seconds", "overlap", "subject_from", "label", "sensor", "time_unit",
+    "rate",
+)  # fmt: skip
 WATCH = dataclasses.replace(RECORDED, epochs=6, learning_rate=3e-3, patience=3)
 
 
@@ -74,6 +80,14 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", help="a .zip, folder, .npz or .csv")
+    reading = parser.add_argument_group("recordings of one's own")
+    reading.add_argument("--seconds", type=float, help="of a window")
+    reading.add_argument("--overlap", type=float, help="of windows, in [0, 1)")
+    reading.add_argument("--subject-from", help="a column, or a pattern")
+    reading.add_argument("--label", help="a column, or a table of intervals")
+    reading.add_argument("--sensor", help="a column, or a pattern")
+    reading.add_argument("--time-unit", help="s, ms, us, ns or date")
+    reading.add_argument("--rate", type=float, help="samples in a second")
     parser.add_argument("--cell", nargs="+", default=["larnn", "lstm"])
     parser.add_argument("--units", type=int, help="default: 32, or 64")
     parser.add_argument("--folds", type=int, default=5)
@@ -128,7 +142,8 @@ def main() -> None:
 
     Windows of the raw signal, each with an activity and a subject.
     """
-    windows = activity.load_recordings(arguments.data)
+    reading = {name: getattr(arguments, name) for name in READING}
+    windows = activity.load_recordings(arguments.data, **reading)
     count, timesteps, channels = windows.x.shape
     print(
         f"{count} windows of {timesteps} samples at {windows.rate:g} Hz, "
@@ -182,7 +197,7 @@ def main() -> None:
     )
     if arguments.cell[0] == "larnn":
         draw_attention(classifier, windows, output / "attention.png")
-    write(classifier, windows, arguments.test, output)
+    write(classifier, windows, arguments.test, reading, output)
 
 
 """
@@ -194,6 +209,7 @@ def write(
     classifier: keras.Model,
     windows: activity.ActivityWindows,
     test: str | None,
+    reading: dict[str, object],
     output: pathlib.Path,
 ) -> None:
     classifier.save(output / "classifier.keras")
@@ -211,7 +227,7 @@ def write(
     if test:
         score = activity.score_model(
             loaded,
-            activity.load_recordings(test, part="test"),
+            activity.load_recordings(test, part="test", **reading),
             trained_on=windows,
         )
         (output / "test.json").write_text(json.dumps(score.to_dict(), indent=1))

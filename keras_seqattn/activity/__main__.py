@@ -52,6 +52,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     predict.add_argument("--time-unit", help="of the files: s, ms, us or ns")
     predict.add_argument(
+        "--sensor", help="a column, or a pattern on the path, of the sensor"
+    )
+    predict.add_argument(
         "--ignore",
         action="append",
         default=[],
@@ -98,8 +101,9 @@ def _predict(given: argparse.Namespace) -> list[ActivityTimeline]:
     if given.columns:
         pairs = (text.partition("=") for text in given.columns)
         reading["columns"] = {channel: column for channel, _, column in pairs}
-    if given.time_unit:
-        reading["time_unit"] = given.time_unit
+    for name in ("time_unit", "sensor"):
+        if getattr(given, name):
+            reading[name] = getattr(given, name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         # All at once: one recording may be in several files.

@@ -58,7 +58,7 @@ def logistic_baseline(
     """
     check_choice("features", features, PENALTY)
     linear_model = import_linear_model()
-    x = windows.x if features == "samples" else _statistics(windows.x)
+    x = windows.x if features == "samples" else window_statistics(windows.x)
     x = x.reshape(len(x), -1)
     x = Standardizer.fit(x[train]).transform(x)
     model = linear_model.LogisticRegression(
@@ -73,7 +73,8 @@ def logistic_baseline(
     )
 
 
-def _statistics(x: np.ndarray) -> np.ndarray:
+def window_statistics(x: np.ndarray) -> np.ndarray:
+    """Return eight numbers a channel, of shape (windows, 8, channels)."""
     steps = np.diff(x, axis=1, prepend=x[:, :1])
     return np.stack(
         [

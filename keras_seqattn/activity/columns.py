@@ -13,6 +13,9 @@ TIMES = (
     "timestamp_ms", "time_us", "t_us", "timestamp_us", "time_ns", "t_ns",
     "timestamp_ns", "seconds_elapsed", "elapsed", "datetime", "date",
 )  # fmt: skip
+# Seconds between samples, if the unit is guessed, and if it is told.
+STEPS = (1e-4, 1.0)
+STEPS_TOLD = (1e-4, 100.0)
 MISSING = ("", "nan", "na", "n/a", "null", "none", "<na>", "nat")
 
 
@@ -29,9 +32,7 @@ def text_of(column: Any) -> np.ndarray:
 def numbers_of(column: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers, NaN where there are none, and which cells are bad."""
     pd = pandas()
-    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_complex_dtype(
-        column
-    ):
+    if pd.api.types.is_bool_dtype(column) or _is_complex(column):
         return np.full(len(column), np.nan), np.ones(len(column), bool)
     if pd.api.types.is_numeric_dtype(column):
         numbers = column.to_numpy("float64", na_value=np.nan)
@@ -48,11 +49,22 @@ def numbers_of(column: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def is_numeric(column: Any) -> bool:
     """Whether most cells that hold anything hold numbers."""
+    return share_of_numbers(column) >= 0.5
+
+
+def share_of_numbers(column: Any) -> float:
+    """Share of numbers in the cells that hold anything."""
+    if _is_complex(column):
+        return 1.0  # To be refused, not left out.
     if pandas().api.types.is_datetime64_any_dtype(column):
-        return False
+        return 0.0
     numbers, bad = numbers_of(column)
     good = int(np.isfinite(numbers).sum())
-    return good > 0 and good >= int(bad.sum())
+    return good / max(good + int(bad.sum()), 1)
+
+
+def _is_complex(column: Any) -> bool:
+    return bool(pandas().api.types.is_complex_dtype(column))
 
 
 def checked_numbers(table: Any, name: str, place: str) -> np.ndarray:
@@ -124,10 +136,10 @@ def seconds_of(
     if unit is None:
         tail = name.lower().replace("(", "_").rstrip(")] ").replace("[", "_")
         unit = next((u for u in UNITS if tail.endswith(f"_{u}")), None)
-    if unit is None:
-        _check_seconds(numbers, name, place)
-        unit = "s"
-    return numbers * UNITS[unit]
+        _check_unit(numbers, unit or "s", STEPS, name, place)
+    else:
+        _check_unit(numbers, unit, STEPS_TOLD, name, place)
+    return numbers * UNITS[unit or "s"]
 
 
 def _dates(table: Any, name: str, place: str) -> np.ndarray:
@@ -152,23 +164,29 @@ def _dates(table: Any, name: str, place: str) -> np.ndarray:
     return ((dates - start) / pd.Timedelta(seconds=1)).to_numpy("float64")
 
 
-def _check_seconds(numbers: np.ndarray, name: str, place: str) -> None:
+def _check_unit(
+    numbers: np.ndarray,
+    unit: str,
+    limits: tuple[float, float],
+    name: str,
+    place: str,
+) -> None:
     steps = np.diff(np.unique(numbers))
     if not len(steps):
         return
     usual = float(np.quantile(steps, 0.9, method="lower"))
     counted = usual * len(np.unique(numbers)) / len(numbers)
     largest = np.abs(numbers).max()
-    if largest < 1e11 and 1e-4 <= counted <= 1:
+
+    def fits(factor: float, low: float, high: float) -> bool:
+        return largest * factor < 1e11 and low <= counted * factor <= high
+
+    if fits(UNITS[unit], *limits):
         return
-    fitting = [
-        u
-        for u, factor in UNITS.items()
-        if largest * factor < 1e11 and 1e-4 <= counted * factor <= 1
-    ]
+    fitting = [u for u, factor in UNITS.items() if fits(factor, *STEPS)]
     raise ValueError(
-        f"The column {name!r} of {place} cannot be in seconds. Is `time` in "
-        "seconds? If not, give `time_unit=` "
+        f"The column {name!r} of {place} cannot be in {unit!r}: give "
+        "`time_unit=` "
         f"({' or '.join(map(repr, fitting or UNITS))}). Received: "
         f"{numbers[0]:.15g} .. {numbers[-1]:.15g}, usual step {usual:g}"
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 import warnings
 
 import numpy as np
@@ -13,6 +14,8 @@ from keras_seqattn.windows.signal_recording import SignalRecording
 
 # Of more, holes are many enough to be told.
 MANY = 0.1
+# Seconds, a year: a clock that shows more tells dates.
+DATES = 365 * 86400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +57,42 @@ def grouped(streams: list[Stream]) -> list[list[Stream]]:
         if own:
             own[0].append(stream)
         else:
+            _check_sensors(groups, stream)
             groups.append([stream])
     return groups
+
+
+def _check_sensors(groups: list[list[Stream]], stream: Stream) -> None:
+    """Raise if it is no other recording, but what another sensor wrote."""
+    for other in (one for group in groups for one in group):
+        named = [_SENSORS.findall(s.source.lower()) for s in (other, stream)]
+        if (
+            other.source != stream.source
+            and set(other.channels) & set(stream.channels)
+            and (
+                named[0] != named[1]
+                or (other.subject == stream.subject and _at_once(other, stream))
+            )
+        ):
+            raise ValueError(
+                f"{other.source!r} and {stream.source!r} have equal names of "
+                "columns. If they are of two sensors, tell so by a pattern on "
+                r"the path: `sensor=r'(acc|gyro)\w*\.csv'`; if of two people, "
+                "by `subject_from`; or read them one at a time. Received: "
+                f"{stream.channels} in both"
+            )
+
+
+# What sensors are called in names of files.
+_SENSORS = re.compile(
+    "accel|gyro|magnet|gravity|orient|(?<![a-z])(?:acc|mag)(?![a-z])"
+)
+
+
+def _at_once(one: Stream, other: Stream) -> bool:
+    """Whether dates overlap; clocks that begin at 0 do not tell."""
+    start = max(one.stamps.min(), other.stamps.min())
+    return start > DATES and start < min(one.stamps.max(), other.stamps.max())
 
 
 def _fits(group: list[Stream], stream: Stream) -> bool:

@@ -59,8 +59,10 @@ def read_recordings(
             or a CSV file) with the columns `start`, `stop`, `label`, and maybe
             `subject` or `file`; times as the recordings'. Default: `label`,
             if there is such a column.
-        sensor: A column that tells which sensor wrote a row; its words are put
-            before the names of channels.
+        sensor: A column that tells which sensor wrote a row, or, of files
+            with equal names of columns, a regular expression with one group
+            that is searched in the path; its words are put before the names
+            of channels.
         rate: Samples in a second of the result. Default: the recordings' own,
             or the lowest of them, up to 2.5 times apart.
         max_gap: Seconds; a longer hole is a seam. Default: five usual steps.

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,7 +80,7 @@ def read_streams(
     for subject in dict.fromkeys(subjects):
         own = np.array([value == subject for value in subjects])
         for name, rows, picked in _kinds(
-            table, values, own, channels, options.sensor, place
+            table, values, own, channels, options.sensor, source
         ):
             part = Stream(
                 stamps[rows],
@@ -90,7 +91,7 @@ def read_streams(
                 subject,
                 source,
             )
-            found.append(_without_copies(part))
+            found.append(_without_copies(_in_time(part)))
     if isinstance(options.label, Intervals):
         found = [
             dataclasses.replace(
@@ -129,24 +130,25 @@ def _subjects(
         return ids_of_text(texts, f"{column} of {source}").tolist()
     if subject_from is None:
         return [None] * len(table)
-    found = ids_of_text([_from_path(source, subject_from)]).tolist()
+    text = _from_path(source, "subject_from", subject_from)
+    found = ids_of_text([text]).tolist()
     return found * len(table)
 
 
-def _from_path(source: str, pattern: str) -> str:
+def _from_path(source: str, name: str, pattern: str) -> str:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            "`subject_from` must be a column or a regular expression. "
-            f"Received: subject_from={pattern!r}: {error}"
+            f"`{name}` must be a column or a regular expression. "
+            f"Received: {name}={pattern!r}: {error}"
         ) from error
     found = compiled.search(source.replace(os.sep, "/"))
     if compiled.groups != 1 or found is None or not found.group(1):
         raise ValueError(
-            "`subject_from` must be a column, or a regular expression with "
+            f"`{name}` must be a column, or a regular expression with "
             "one group that is found in the path, as r'(\\w+)_\\d+\\.csv'. "
-            f"Received: subject_from={pattern!r} for {source!r}"
+            f"Received: {name}={pattern!r} for {source!r}"
         )
     return found.group(1)
 
@@ -166,13 +168,18 @@ def _channels(
             if name in table.columns
         }
     else:
-        found = {
-            name: name
+        shares = {
+            name: cells.share_of_numbers(table[name])
             for name in table.columns
-            if name not in others
-            and name.lower() not in cells.TIMES
-            and cells.is_numeric(table[name])
+            if name not in others and name.lower() not in cells.TIMES
         }
+        found = {name: name for name, share in shares.items() if share >= 0.5}
+        if mixed := [name for name, share in shares.items() if 0 < share < 0.5]:
+            warnings.warn(
+                f"Columns of {place} that hold more words than numbers are "
+                f"left out: {mixed}. Of a channel, give it in `columns`.",
+                stacklevel=2,
+            )
     if not found:
         raise ValueError(
             f"{place} lacks channels. Expected: columns of numbers beside "
@@ -188,16 +195,13 @@ def _kinds(
     own: np.ndarray,
     channels: dict[str, str],
     sensor: str | None,
-    place: str,
+    source: str,
 ) -> list[tuple[tuple[str, ...], np.ndarray, list[int]]]:
     """Return channels, rows, and columns of each sensor's rows."""
-    names = [*channels]
-    if sensor is not None:
-        if sensor not in table.columns:
-            raise ValueError(
-                f"{place} lacks the column {sensor!r} (`sensor`). "
-                f"Received: {list(table.columns)}"
-            )
+    place, names, before = repr(source), [*channels], ""
+    if sensor is not None and sensor not in table.columns:
+        before = _from_path(source, "sensor", sensor) + "_"
+    if sensor is not None and not before:
         kinds = cells.text_of(table[sensor])
         picked = {kind: own & (kinds == kind) for kind in dict.fromkeys(kinds)}
         groups = [
@@ -216,11 +220,17 @@ def _kinds(
             )
             by_rows.setdefault(mask.tobytes(), []).append(i)
         if len(by_rows) == 1:
-            groups = [(tuple(names), own, [*range(len(names))])]
+            groups = [
+                (
+                    tuple(before + name for name in names),
+                    own,
+                    [*range(len(names))],
+                )
+            ]
         else:
             groups = [
                 (
-                    tuple(names[i] for i in picks),
+                    tuple(before + names[i] for i in picks),
                     own & ~empty[:, picks[0]]
                     if share[picks[0]] >= OTHER_ROWS
                     else own,
@@ -236,6 +246,20 @@ def _kinds(
             )
         found.append((group, np.flatnonzero(rows), picks))
     return found
+
+
+def _in_time(stream: Stream) -> Stream:
+    """Turn a table around whose newest row comes first."""
+    steps = np.diff(stream.stamps)
+    if not (steps < 0).any() or (steps > 0).any():
+        return stream
+    return dataclasses.replace(
+        stream,
+        stamps=stream.stamps[::-1],
+        values=stream.values[::-1],
+        rows=stream.rows[::-1],
+        label=None if stream.label is None else stream.label[::-1],
+    )
 
 
 def _without_copies(stream: Stream) -> Stream:

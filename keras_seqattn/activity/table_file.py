@@ -63,12 +63,11 @@ def read_table(path: str) -> Any:
     body = table.iloc[1:]
     _check_lengths(body, text.splitlines(), separator, path)
     body.columns = names
-    # A separator at the end of every row makes a column of nothing.
-    nameless = [
-        bool(n) or bool((body.iloc[:, i] != "").any())
-        for i, n in enumerate(names)
+    kept_columns = [
+        bool(name) or not _says_nothing(body.iloc[:, i])
+        for i, name in enumerate(names)
     ]
-    body = body.loc[:, nameless]
+    body = body.loc[:, kept_columns]
     kept = list(body.columns)
     if "" in kept or len(set(kept)) != len(kept) or not len(body):
         raise ValueError(
@@ -76,6 +75,12 @@ def read_table(path: str) -> Any:
             f"row more. Received: {len(body) + 1} rows, the first is {kept}"
         )
     return body
+
+
+def _says_nothing(nameless: Any) -> bool:
+    """Of a separator at the end of rows, or a frame's own count of rows."""
+    cells = nameless.tolist()
+    return cells in ([""] * len(cells), [str(i) for i in range(len(cells))])
 
 
 def _check_lengths(
@@ -134,10 +139,13 @@ def _unpacked(path: str) -> bytes:
         lzma.LZMAError,
         zlib.error,
         EOFError,
-        gzip.BadGzipFile,
         RuntimeError,
         NotImplementedError,
+        OSError,
     ) as error:
+        # Of a damaged .bz2 file it is an OSError without a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(
             f"{path!r} cannot be unpacked: it is damaged or encrypted. Copy or "
             f"fetch it again. Received: {error}"

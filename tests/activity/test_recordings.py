@@ -1,6 +1,8 @@
 import bz2
 import gzip
+import io
 import lzma
+import zipfile
 
 import numpy as np
 import pytest
@@ -44,13 +46,20 @@ ROWS = [
 ]
 
 
-def text(separator=",", decimal=".", end="\n", name="ax"):
+def text(separator=",", decimal=".", end="\n", name="ax", rows=ROWS):
     lines = [separator.join(["time", name, "subject", "label"])]
-    for time, value, word in ROWS:
+    for time, value, word in rows:
         cells = [f"{time}", f"{value}"]
         cells = [cell.replace(".", decimal) for cell in cells]
         lines.append(separator.join([*cells, "1", word]))
     return "\n".join(lines) + end
+
+
+def zipped(content):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inner.csv", content)
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +79,8 @@ def text(separator=",", decimal=".", end="\n", name="ax"):
         ("a.csv.gz", gzip.compress(text().encode())),
         ("a.csv.bz2", bz2.compress(text().encode())),
         ("a.csv.xz", lzma.compress(text().encode())),
+        ("a.csv.zip", zipped(text().encode())),
+        ("a.csv", text(rows=ROWS[::-1]).encode()),
     ],
 )
 def test_csv_of_all_kinds(tmp_path, name, content):
@@ -123,3 +134,97 @@ def test_intervals_label_a_recording():
     spans.loc[1, ["start", "stop"]] = [50, 60]
     with pytest.raises(ValueError, match="'walk' from 50 to 60 s"):
         read_recordings(frame, label=spans)
+
+
+def test_units_that_cannot_be():
+    pd = pytest.importorskip("pandas")
+    n = np.arange(100)
+    for column, unit in (("t_ms", None), ("time", "ns"), ("time", "ms")):
+        frame = pd.DataFrame({column: n / 50, "ax": n})
+        with pytest.raises(ValueError, match=r"`time_unit=` \('s'\)"):
+            read_recordings(frame, time_unit=unit, rate=50)
+    (found,) = read_recordings(frame)
+    assert found.rate == 50
+
+
+def test_columns_of_other_kinds_are_told():
+    pd = pytest.importorskip("pandas")
+    n = np.arange(100)
+    frame = pd.DataFrame(
+        {"time": n / 10, "ax": n, "note": ["-", *"3" * 9] * 10}
+    )
+    frame["note"] = ["3"] * 20 + ["none here"] * 80
+    with pytest.warns(UserWarning, match=r"left out: \['note'\]"):
+        (found,) = read_recordings(frame)
+    assert found.channels == ("ax",)
+    frame["note"] = 1j * n
+    with pytest.raises(ValueError, match=r"'note' .* finite numbers"):
+        read_recordings(frame)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    content = bytearray(bz2.compress(text().encode()))
+    content[30] ^= 255
+    (tmp_path / "a.csv.bz2").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.csv\.bz2' cannot be unpacked"):
+        read_recordings(tmp_path / "a.csv.bz2")
+
+
+@pytest.mark.parametrize("how", ["column", "empty cells", "path"])
+def test_two_sensors_of_equal_columns(tmp_path, how):
+    """Accelerometer at 100 Hz, gyroscope at 50 Hz, `x` of both a ramp."""
+    pd = pytest.importorskip("pandas")
+    acc = pd.DataFrame({"time": np.arange(400) / 100})
+    gyro = pd.DataFrame({"time": np.arange(200) / 50 + 0.003})
+    acc["x"], gyro["x"] = acc["time"], -gyro["time"]
+    if how == "path":
+        acc.to_csv(tmp_path / "anna_acc.csv")
+        gyro.to_csv(tmp_path / "anna_gyro.csv")
+        with pytest.raises(ValueError, match="equal names of columns"):
+            read_recordings(tmp_path, columns={"x": "x"})
+        source, sensor = tmp_path, r"_(\w+)\.csv"
+    elif how == "column":
+        source = pd.concat([acc.assign(of="acc"), gyro.assign(of="gyro")])
+        source, sensor = source.sort_values("time"), "of"
+    else:
+        acc, gyro = (f.rename(columns={"x": n}) for f, n in (
+            (acc, "acc_x"), (gyro, "gyro_x")
+        ))  # fmt: skip
+        source, sensor = pd.concat([acc, gyro]).sort_values("time"), None
+    columns = {"x": "x"} if sensor else None
+    (found,) = read_recordings(source, sensor=sensor, columns=columns)
+    assert found.channels == ("acc_x", "gyro_x") and found.rate == 50
+    ramp = found.times[:, None] * [1, -1]
+    inside = slice(10, -10)  # The low-pass reaches over the ends.
+    np.testing.assert_allclose(found.signal[inside], ramp[inside], atol=2e-3)
+
+
+def test_a_person_is_at_one_place_at_a_time():
+    pd = pytest.importorskip("pandas")
+    n = np.arange(100)
+    frames = [
+        pd.DataFrame({"time": start + n / 50, "ax": n})
+        for start in (1_700_000_000, 1_700_000_001, 1_700_000_002)
+    ]
+    with pytest.raises(ValueError, match="equal names of columns"):
+        read_recordings(frames[:2])
+    assert len(read_recordings(frames[::2])) == 2
+
+
+def test_a_jump_of_milliseconds_is_a_seam(tmp_path):
+    n = np.arange(200)
+    np.savez(
+        tmp_path / "jump.npz",
+        signal=n[:, None].astype("float32"),
+        t_ms=20 * n + 60_000 * (n >= 100),
+        label=n // 100,
+        start=[0, 200],
+        subject=[1],
+        channels=["ax"],
+        classes=["rest", "walk"],
+    )
+    windows = load_recordings(tmp_path / "jump.npz", seconds=1, overlap=0.5)
+    assert windows.y.tolist() == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_array_equal(
+        windows.x[:, 0, 0], [0, 25, 50, 100, 125, 150]
+    )

@@ -53,6 +53,9 @@ def test_the_defaults():
     assert model.output_shape == (None, 6)
     assert model.get_layer("larnn_0").input.shape == (None, 32, 64)
     assert model.count_params() == 98_438
+    # Stem, GRU, head.
+    gru = build_activity_classifier(128, 9, 6, cell="gru", units=32)
+    assert gru.count_params() == 26_368 + 9_408 + 198
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,7 @@ def test_the_defaults():
         {},
         {"pooling": "attention", "num_layers": 2, "residual": True},
         {"cell": "lstm", "residual": True, "timesteps": None},
+        {"cell": "gru"},
         {
             "projection_units": 4,
             "stem_filters": (),
@@ -71,7 +75,7 @@ def test_the_defaults():
             "timesteps": None,
         },
     ],
-    ids=["default", "attention", "lstm", "projection"],
+    ids=["default", "attention", "lstm", "gru", "projection"],
 )
 def test_probabilities_and_files(arguments, signal, tmp_path):
     model = small(**arguments)
@@ -188,7 +192,7 @@ def test_saved_model(signal, tmp_path):
     "arguments, message",
     [
         ({"timesteps": 0}, "`timesteps` must be a positive integer"),
-        ({"cell": "gru"}, r"`cell` must be one of \('larnn', 'lstm'\)"),
+        ({"cell": "rnn"}, r"`cell` must be one of \('larnn', 'lstm', 'gru'\)"),
         ({"pooling": "mean"}, "`pooling` must be one of"),
         ({"units": 5}, "`units` must be a multiple of `num_heads`"),
         ({"stem_filters": (0,)}, "`stem_filters` must be a positive integer"),
