@@ -74,7 +74,10 @@ class Quantization:
         self._run = WindowRun(
             NamedModel(self.model, request.batch_size, request.timesteps)
         )
-        self._windows = self._run.check_windows(representative)
+        length = None
+        if self.model is not model:  # As long as those that it was built for.
+            length = next(iter(NamedModel(model).inputs.values())).shape[1]
+        self._windows = self._run.check_windows(representative, length)
         self._labels = None
         if labels is not None:
             self._labels = _integers(labels, len(self._windows))

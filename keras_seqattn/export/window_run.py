@@ -47,8 +47,12 @@ class WindowRun:
             )
         (self.input,), (self.output,) = inputs, outputs
 
-    def check_windows(self, given: Any) -> np.ndarray:
+    def check_windows(self, given: Any, length: int | None) -> np.ndarray:
         """Return windows as an array, or say what they must be.
+
+        Args:
+            given: By the user.
+            length: Samples that a step is fed, `None` for any.
 
         Raises:
             ValueError: Not windows that the model takes.
@@ -57,7 +61,7 @@ class WindowRun:
         windows = np.asarray(given, spec.dtype)
         want: list[int | None] = [None, *spec.shape[1:]]
         if self.states:
-            want.insert(1, None)  # A step is fed samples of a window.
+            want.insert(1, length)
         fits = len(want) == windows.ndim and all(
             size in (None, got)
             for size, got in zip(want, windows.shape, strict=True)

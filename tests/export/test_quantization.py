@@ -121,7 +121,7 @@ def test_losses():
     assert quantization.compare(one, np.nan * one, labels)["accuracy"] == 0
 
 
-def test_bad_arguments(step, tmp_path):
+def test_bad_arguments(classifier, step, tmp_path):
     x, labels = windows(4, seed=1)
     for changes, message in (
         ({"quantize": "int4"}, "`quantize` must be"),
@@ -129,6 +129,7 @@ def test_bad_arguments(step, tmp_path):
         ({"attention_scores": True}, "leave out `attention_scores`"),
         ({"representative": None}, "needs `representative`"),
         ({"representative": x[0]}, r"\(None, None, 3\).*of shape \(12, 3\)"),
+        ({"model": classifier, "representative": x[:, 1:]}, r"e, 12, 3\)"),
         ({"representative": np.nan * x}, "of finite numbers"),
         ({"labels": labels[:2]}, r"shape \(4,\). Received: shape \(2,\)"),
         ({"labels": labels + 7}, "must be classes of the model"),
