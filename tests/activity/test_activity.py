@@ -238,6 +238,26 @@ def test_continuous_recordings_in_an_npz(tmp_path):
         activity.load_recordings(path, seconds=30)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start": np.zeros(0)},
+        {"start": [0], "subject": np.zeros(0, int)},
+        {
+            "start": [0],
+            "subject": np.zeros(0, int),
+            "signal": np.zeros((0, 2)),
+            "label": np.zeros(0, int),
+        },
+    ],
+)
+def test_an_npz_without_recordings_is_told(tmp_path, changes):
+    path = tmp_path / "continuous.npz"
+    np.savez(path, **continuous(**changes))
+    with pytest.raises(ValueError, match="`start` must rise from 0"):
+        activity.load_recordings(path)
+
+
 @pytest.mark.parametrize("kind", [np.int64, np.float64, np.str_])
 def test_labels_are_codes_or_names_and_unlabelled_on_request(tmp_path, kind):
     path = tmp_path / "continuous.npz"
