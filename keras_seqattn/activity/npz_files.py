@@ -52,8 +52,8 @@ def read_continuous(path: str | os.PathLike[str]) -> list[Stream]:
                 "`label` must have one entry a sample, and `start` must rise "
                 "from 0 to the number of samples, one bound more than "
                 f"`subject` has entries. Received: {len(signal)} samples, "
-                f"{len(label)} labels, {len(subject)} subjects, bounds "
-                f"{', '.join(map(str, [*start[:3], '...', *start[-1:]]))}"
+                f"{len(label)} labels, {len(subject)} subjects, {len(start)} "
+                f"bounds from {start[:1]} to {start[-1:]}"
             )
         stamps = _stamps(file, len(signal))
         codes, classes = class_codes(

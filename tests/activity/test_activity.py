@@ -231,7 +231,7 @@ def test_continuous_recordings_in_an_npz(tmp_path):
     np.savez(path, **continuous(fs=5.0))
     assert activity.load_recordings(path).x.shape[1] == 5
     np.savez(path, **continuous(start=np.array([0, 23, 49])))
-    with pytest.raises(ValueError, match="bounds from 0 to 49"):
+    with pytest.raises(ValueError, match=r"bounds from \[0\] to \[49\]"):
         activity.load_recordings(path)
     with pytest.raises(ValueError, match="No segment is long enough"):
         np.savez(path, **arrays)

@@ -48,7 +48,8 @@ def cells(rng: np.random.Generator, data: bytes) -> bytes:
     """A table's cells and lines, as people and programs spoil them."""
     lines = [line.split(",") for line in data.decode().splitlines()]
     for _ in range(rng.integers(1, 4)):
-        row, column = rng.integers(len(lines)), rng.integers(len(lines[0]))
+        row = rng.integers(len(lines))
+        column = rng.integers(max(len(lines[0]), 1))
         change = rng.integers(9)
         if change == 0:
             lines.insert(row, lines[rng.integers(len(lines))])
