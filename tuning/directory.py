@@ -6,6 +6,7 @@ import os
 import pathlib
 import socket
 from collections.abc import Iterator
+from types import UnionType
 from typing import Any
 
 import keras_tuner
@@ -48,22 +49,37 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
         ) from error
 
 
-def read_json(path: str | os.PathLike[str], *names: str) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+def _check_shape(value: Any, shape: Any, where: str) -> None:
+    """Raise if JSON is not of a shape: a type, or a dictionary or list of."""
+    kind = shape if isinstance(shape, type | UnionType) else type(shape)
+    if not isinstance(value, kind):
+        expected = getattr(kind, "__name__", kind)
+        raise ValueError(f"{where} must be {expected}, not {value!r:.40}")
+    if isinstance(shape, list):
+        for one in value:
+            _check_shape(one, shape[0], f"an entry of {where}")
+    elif isinstance(shape, dict):
+        every = shape.get(str)
+        for name in value if every else shape:
+            if name not in value:
+                raise ValueError(f"{where} lacks {name!r}")
+            _check_shape(value[name], every or shape[name], repr(name))
+
+
+def read_json(path: str | os.PathLike[str], shape: Any = dict) -> Any:
+    """Read a JSON file.
 
     Args:
         path: Path of the file.
-        *names: What the object must have.
+        shape: What it must hold: a type, `{"name": shape}` with what it must
+            have, `{str: shape}` with any names, `[shape]`. Default: an object.
 
     Raises:
         SearchError: It cannot be read, or holds something else.
     """
     try:
         found = json.loads(pathlib.Path(path).read_text())
-        if not isinstance(found, dict):
-            raise ValueError(f"an object was expected, not {found!r:.40}")
-        if missing := [name for name in names if name not in found]:
-            raise ValueError(f"it lacks {missing}")
+        _check_shape(found, shape, "the whole")
         return found
     except OSError as error:
         raise SearchError(

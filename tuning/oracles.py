@@ -37,6 +37,26 @@ Trial = trials.Trial
 TrialStatus = trials.TrialStatus
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 _STATUSES = (*FINISHED, TrialStatus.RUNNING, TrialStatus.INVALID)
+_SPACE = {"space": [dict], "values": {str: str | float | int | None}}
+_STATE = {
+    "hyperparameters": _SPACE,
+    "start_order": [str],
+    "end_order": [str],
+    "retry_queue": [str],
+    "ongoing_trials": {str: str},
+    "tried_so_far": [str],
+    "id_to_hash": {str: str | None},
+    "run_times": {str: int},
+    "starts": {str: int},
+}
+_TRIAL = {
+    "trial_id": str,
+    "status": str,
+    "score": float | int | None,
+    "message": str | None,
+    "hyperparameters": _SPACE,
+    "metrics": {"metrics": {str: dict}},
+}
 
 
 class DurableOracle(keras_tuner.Oracle):
@@ -109,12 +129,18 @@ class DurableOracle(keras_tuner.Oracle):
         _save_json(folder / "trial.json", trial.get_state())
 
     def reload(self) -> None:
-        state = read_json(self.path, "start_order", "starts")
+        # As a new oracle has it; of lists and dictionaries what is in them.
+        own = {name: type(value) for name, value in self.get_state().items()}
+        state = read_json(self.path, {**own, **_STATE})
         self.trials = {}
-        for name in state["start_order"]:
-            folder = pathlib.Path(self._project_dir) / f"trial_{name}"
-            self.trials[name] = _read_trial(folder / "trial.json", name)
         try:
+            for name in state["start_order"]:
+                int(name)  # Which numbers are sorted by.
+                folder = pathlib.Path(self._project_dir) / f"trial_{name}"
+                self.trials[name] = _read_trial(folder / "trial.json", name)
+            named = *state["end_order"], *state["retry_queue"]
+            if unknown := sorted({*named} - self.trials.keys()):
+                raise ValueError(f"trials that were never begun: {unknown}")
             self.set_state(state)
         # Of JSON of another shape KerasTuner raises what it stumbles upon.
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -147,9 +173,11 @@ class DurableOracle(keras_tuner.Oracle):
 def _read_trial(path: pathlib.Path, name: str) -> Trial:
     """Read a trial; one that cannot be read is listed as failed."""
     try:
-        trial = Trial.from_state(read_json(path, "trial_id", "status"))
+        trial = Trial.from_state(read_json(path, _TRIAL))
         if trial.status not in _STATUSES:
             raise ValueError(f"status {trial.status!r}")
+        if trial.trial_id != name:
+            raise ValueError(f"trial_id {trial.trial_id!r}")
     # Of JSON of another shape KerasTuner raises what it stumbles upon.
     except (
         AttributeError,

@@ -12,6 +12,7 @@ import keras_tuner
 import numpy as np
 
 from keras_seqattn._training.tables import markdown_table
+from tuning.directory import SearchError
 from tuning.directory import read_json
 from tuning.directory import write_atomically
 from tuning.hparams import write_hparams
@@ -92,10 +93,18 @@ class Results:
 
     def _outcome(self, trial: Trial) -> dict[str, Any]:
         path = self._folder(trial) / "outcome.json"
+        found = {"parameters": None, "executions": [], "remark": ""}
         # A failed trial has none.
-        if trial.status != TrialStatus.COMPLETED or not path.exists():
-            return {"parameters": None, "executions": []}
-        return read_json(path)
+        if trial.status == TrialStatus.COMPLETED and path.exists():
+            try:
+                return {
+                    **found,
+                    **read_json(path, _outcome_shape(self.objective)),
+                }
+            except SearchError:
+                # The score is the trial's own, and the search may go on.
+                found["remark"] = "outcome.json cannot be read"
+        return found
 
     def _write_recipe(self, trial: Trial) -> None:
         """Write what a workflow needs to train as the trial was trained."""
@@ -182,7 +191,7 @@ class Results:
             float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
             outcome["parameters"],
             *(mean("best_epoch"), mean("epochs"), mean("seconds")),
-            self._remark(trial, metrics),
+            self._remark(trial, metrics) or outcome["remark"],
             *(values.get(name) for name in names),
         ]
 
@@ -244,6 +253,17 @@ class Results:
         )
         figure.savefig(data, format="png", dpi=100)
         write_atomically(self.directory / "parameters.png", data.getvalue())
+
+
+def _outcome_shape(objective: keras_tuner.Objective) -> dict[str, Any]:
+    number = float | int
+    names = (objective.name, "best_epoch", "epochs", "hopeless")
+    execution = {
+        "seconds": number,
+        "metrics": dict.fromkeys(names, number),
+        "history": {str: [number]},
+    }
+    return {"parameters": int, "executions": [execution]}
 
 
 def ranked(oracle: keras_tuner.Oracle) -> list[Trial]:

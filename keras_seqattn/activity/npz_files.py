@@ -42,6 +42,7 @@ def read_continuous(path: str | os.PathLike[str]) -> list[Stream]:
         subject = file.read("subject", LABELS, 1)
         if (
             len(label) != len(signal)
+            or not len(subject)
             or len(start) != len(subject) + 1
             or start[0] != 0
             or start[-1] != len(signal)
@@ -52,7 +53,7 @@ def read_continuous(path: str | os.PathLike[str]) -> list[Stream]:
                 "from 0 to the number of samples, one bound more than "
                 f"`subject` has entries. Received: {len(signal)} samples, "
                 f"{len(label)} labels, {len(subject)} subjects, {len(start)} "
-                f"bounds{f' from {start[0]} to {start[-1]}' * bool(len(start))}"
+                f"bounds from {start[:1]} to {start[-1:]}"
             )
         stamps = _stamps(file, len(signal))
         codes, classes = class_codes(

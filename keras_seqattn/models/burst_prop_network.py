@@ -5,6 +5,7 @@ What each mode does is in `_burst_prop/in_rate.py` and `_burst_prop/in_time.py`.
 """
 
 import inspect
+import math
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -144,7 +145,11 @@ class BurstPropNetwork(keras.Model):
             kernel) that a batch removes, or in time a step with a teacher, in
             [0, 1). Not multiplied by the learning rate, unlike a Keras
             optimizer's. Default: 0.
-        kernel_initializer, bias_initializer: Initializers of every layer.
+        kernel_initializer: Initializer of every layer.
+        bias_initializer: Initializer of every layer. Default: zeros, but in
+            mode `"rate"` an output begins at the share of a class, event rate
+            `1 / units[-1]`. From 1/2, all outputs are first taught to fall,
+            and with fixed feedback and Adam hidden layers learn little else.
         kernel_regularizer, bias_regularizer: Regularizers of every layer, in
             mode `"rate"`.
         variant: Rule of mode `"temporal"`: `"moving_average"` (default), or
@@ -230,7 +235,7 @@ class BurstPropNetwork(keras.Model):
         learning_rate_multipliers: Sequence[float] | None = None,
         weight_decay: float = 0.0,
         kernel_initializer: Any = "glorot_normal",
-        bias_initializer: Any = "zeros",
+        bias_initializer: Any = None,
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         variant: str = "moving_average",
@@ -339,7 +344,7 @@ class BurstPropNetwork(keras.Model):
                 feedback_stddev=self.feedback_stddev,
                 recurrent=self.recurrent and number < last,
                 kernel_initializer=own_initializer(self.kernel_initializer),
-                bias_initializer=own_initializer(self.bias_initializer),
+                bias_initializer=self._layer_bias(number),
                 kernel_regularizer=self.kernel_regularizer,
                 bias_regularizer=self.bias_regularizer,
                 dtype=self.dtype_policy,
@@ -347,6 +352,18 @@ class BurstPropNetwork(keras.Model):
             )
             for number, width in enumerate(self.units)
         ]
+
+    def _layer_bias(self, number: int) -> Any:
+        if self.bias_initializer is not None:
+            return own_initializer(self.bias_initializer)
+        others = self.units[-1] - 1
+        if (
+            self.mode == "temporal"
+            or number < len(self.units) - 1
+            or not others
+        ):
+            return "zeros"
+        return keras.initializers.Constant(-math.log(others))
 
     @property
     def _factors(self) -> list[float]:

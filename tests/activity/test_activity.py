@@ -231,11 +231,31 @@ def test_continuous_recordings_in_an_npz(tmp_path):
     np.savez(path, **continuous(fs=5.0))
     assert activity.load_recordings(path).x.shape[1] == 5
     np.savez(path, **continuous(start=np.array([0, 23, 49])))
-    with pytest.raises(ValueError, match="bounds from 0 to 49"):
+    with pytest.raises(ValueError, match=r"bounds from \[0\] to \[49\]"):
         activity.load_recordings(path)
     with pytest.raises(ValueError, match="No segment is long enough"):
         np.savez(path, **arrays)
         activity.load_recordings(path, seconds=30)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start": np.zeros(0)},
+        {"start": [0], "subject": np.zeros(0, int)},
+        {
+            "start": [0],
+            "subject": np.zeros(0, int),
+            "signal": np.zeros((0, 2)),
+            "label": np.zeros(0, int),
+        },
+    ],
+)
+def test_an_npz_without_recordings_is_told(tmp_path, changes):
+    path = tmp_path / "continuous.npz"
+    np.savez(path, **continuous(**changes))
+    with pytest.raises(ValueError, match="`start` must rise from 0"):
+        activity.load_recordings(path)
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.float64, np.str_])

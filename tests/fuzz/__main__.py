@@ -8,8 +8,7 @@ import sys
 import time
 
 from keras_seqattn._training.tables import markdown_table
-from tests.fuzz.doors import DOORS
-from tests.fuzz.harness import FILES
+from tests.fuzz.harness import NAMES
 from tests.fuzz.harness import Tally
 from tests.fuzz.harness import try_one
 
@@ -18,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", default=[*DOORS, *FILES])
+    parser.add_argument("--only", nargs="+", default=NAMES)
     arguments = parser.parse_args()
     tallies = {name: Tally() for name in arguments.only}
     end, seed = time.monotonic() + 60 * arguments.minutes, arguments.seed

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.io
 
 import keras_seqattn as ks
@@ -21,6 +22,7 @@ from keras_seqattn import decoding
 from keras_seqattn import layers
 from keras_seqattn import windows
 from keras_seqattn.activity import ActivityWindows
+from keras_seqattn.activity import load_recordings
 from keras_seqattn.decoding.predictions import Predictions
 from keras_seqattn.decoding.spike_binner import SpikeBinner
 from keras_seqattn.export import Preprocessing
@@ -34,6 +36,38 @@ MOVEMENT = RNG.normal(size=(BINS, 2))
 TRAINS = [np.sort(RNG.uniform(0, 6, 60)) for _ in range(3)]
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="fuzz-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+
+class Impossible(Exception):
+    """An input that nobody can have made."""
+
+
+TABLE = {
+    "time": np.round(np.arange(BINS) / 10, 3),
+    "subject": np.repeat(["anna", "bert"], BINS // 2),
+    "label": np.tile(np.repeat(["walk", "rest"], 15), 2),
+    "ax": MOVEMENT[:, 0].round(6),
+    "ay": MOVEMENT[:, 1].round(6),
+}
+READING = {
+    "time_unit": "s",
+    "subject_from": "subject",
+    "classes": ["rest", "walk"],
+    "unlabelled": "refuse",
+    "seconds": 1.0,
+    "overlap": 0.5,
+    "rate": 10.0,
+    "max_gap": 0.5,
+}
+SIGNALS = {
+    "signal": MOVEMENT,
+    "label": np.arange(BINS) // 15 % 2,
+    "start": np.array([0, 30, 60]),
+    "subject": np.array(["anna", "bert"]),
+    "classes": np.array(["rest", "walk"]),
+    "channels": np.array(["ax", "ay"]),
+    "fs": 10.0,
+}
 
 RECORDING = {
     "spikes": SPIKES,
@@ -78,8 +112,26 @@ def mat(fields: Any, **arrays: Any) -> Any:
     try:
         scipy.io.savemat(path, arrays)
     except Exception as error:  # SciPy's, of what no file can hold.
-        raise ValueError("a file that nobody can have written") from error
+        raise Impossible from error
     return decoding.load_recording(path, fields=fields)
+
+
+def table(path: Any, given: dict[str, Any]) -> Any:
+    reading = {name: given.pop(name) for name in READING}
+    try:
+        # Cell by cell, as programs write what they hold.
+        frame = pd.DataFrame({k: list(v) for k, v in given.items()})
+        if path:
+            frame.to_csv(path, index=False)
+    except Exception as error:  # pandas', of what is no table.
+        raise Impossible from error
+    return load_recordings(path or frame, **reading)
+
+
+def activity_npz(**arrays: Any) -> Any:
+    path = FOLDER / "activity.npz"
+    np.savez(path, **arrays)
+    return load_recordings(path)
 
 
 def binned(spikes: Any, stamps: Any, units: Any, **options: Any) -> Any:
@@ -167,6 +219,24 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "t": RECORDING["times"],
             "k": RECORDING["condition"],
             "i": np.array([3, 5, 7, 8]),
+        },
+    ),
+    "activity frame": (
+        lambda **given: table(None, given),
+        {**TABLE, **READING},
+    ),
+    "activity .csv": (
+        lambda **given: table(FOLDER / "door.csv", given),
+        {**TABLE, **READING},
+    ),
+    "activity .npz": (activity_npz, SIGNALS),
+    "activity windows .npz": (
+        activity_npz,
+        {
+            "x": MOVEMENT.reshape(6, 10, 2),
+            "y": np.arange(6) % 2,
+            "subject": np.arange(6) // 2,
+            **{key: SIGNALS[key] for key in ("classes", "channels", "fs")},
         },
     ),
     "DecodingData": (

@@ -96,6 +96,35 @@ def _sequence(rng: np.random.Generator, value: Any) -> Any:
     return found
 
 
+def json_of(rng: np.random.Generator, value: Any) -> Any:
+    """Return JSON of another shape somewhere, or without a part."""
+    if isinstance(value, (dict, list)) and value and rng.random() < 0.8:
+        found = value.copy()
+        keys = list(found) if isinstance(found, dict) else range(len(found))
+        key = keys[rng.integers(len(keys))]
+        if rng.random() < 0.2:
+            del found[key]
+        else:
+            found[key] = json_of(rng, found[key])
+        return found
+    plain = (
+        None,
+        True,
+        -1,
+        0,
+        7,
+        0.5,
+        1e300,
+        "",
+        "a",
+        "COMPLETED",
+        [],
+        {},
+        [0],
+    )
+    return plain[rng.integers(len(plain))]
+
+
 def bytes_of(rng: np.random.Generator, data: bytes) -> bytes:
     """Return a file's bytes, damaged."""
     found = bytearray(data)

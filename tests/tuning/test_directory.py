@@ -221,4 +221,26 @@ def test_json_of_another_shape_is_told_by_its_file(tmp_path, text):
     path = tmp_path / "oracle.json"
     path.write_text(text)
     with pytest.raises(SearchError, match=r"oracle\.json.* is damaged"):
-        read_json(path, "start_order")
+        read_json(path, {"start_order": [str]})
+
+
+@pytest.mark.parametrize(
+    "shape, message",
+    [
+        ({"a": int}, "'a' must be int, not"),
+        ({"a": [int]}, "an entry of 'a' must be int, not 'x'"),
+        ({"a": [{"b": int}]}, "an entry of 'a' must be dict"),
+        ({"a": [str | int], "c": int}, "the whole lacks 'c'"),
+        ({str: dict}, "'a' must be dict, not"),
+        ({"a": [str | int]}, None),
+        ({str: list}, None),
+    ],
+)
+def test_json_has_a_shape(tmp_path, shape, message):
+    path = tmp_path / "some.json"
+    path.write_text('{"a": [1, "x"]}')
+    if message is None:
+        assert read_json(path, shape) == {"a": [1, "x"]}
+        return
+    with pytest.raises(SearchError, match=message):
+        read_json(path, shape)

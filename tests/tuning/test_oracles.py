@@ -215,6 +215,8 @@ def test_stops_in_order_are_no_deaths(tmp_path):
         lambda found: {**found, "status": "DONE"},
         lambda found: {"status": "COMPLETED"},
         lambda found: {**found, "metrics": 3},
+        lambda found: {**found, "score": "0.5"},
+        lambda found: {**found, "trial_id": "2"},
         lambda found: [found],
     ],
 )
@@ -229,12 +231,25 @@ def test_a_trial_that_cannot_be_read_is_listed(tmp_path, change):
     assert len(oracle.trials) == 6 and path.read_text() == text
 
 
-@pytest.mark.parametrize("name", ["ongoing_trials", "run_times", "seed"])
-def test_a_state_of_another_shape_is_told(tmp_path, name):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ongoing_trials": None},
+        {"run_times": {"0": "1"}},
+        {"seed": "a"},
+        {"start_order": [{}]},
+        {"start_order": ["a"]},
+        {"end_order": 0.5},
+        {"end_order": ["99"]},
+        {"retry_queue": [7]},
+        {"tried_so_far": 7},
+        {"hyperparameters": {"space": [7], "values": {}}},
+    ],
+)
+def test_a_state_of_another_shape_is_told(tmp_path, changes):
     run(new_oracle("random", tmp_path))
     path = tmp_path / "trials" / "oracle.json"
-    state = json.loads(path.read_text())
-    del state[name]
+    state = {**json.loads(path.read_text()), **changes}
     path.write_text(json.dumps(state))
     with pytest.raises(SearchError, match=r"oracle\.json' is damaged"):
         new_oracle("random", tmp_path)

@@ -130,6 +130,25 @@ def test_the_best_recipe_is_kept(done, folder):
             assert json.loads((path / "model.json").read_text()) == model
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"parameters": 1}', '{"parameters": 1, "executions": true}'],
+)
+def test_an_outcome_that_cannot_be_read_is_a_remark(done, folder, text):
+    best = ranked(done.oracle)[0]
+    path = folder / f"trials/trial_{best.trial_id}/outcome.json"
+    whole = path.read_text()
+    path.write_text(text)
+    results = Results(done.settings, done.oracle, done.hypermodel, verbose=0)
+    results.finish()
+    row = read_table(folder)[0]
+    assert row["remark"] == "outcome.json cannot be read"
+    assert float(row["val_mse"]) == best.score and row["parameters"] == ""
+    path.write_text(whole)
+    results.finish()
+    assert read_table(folder)[0]["remark"] == ""
+
+
 def test_a_trial_depends_on_its_settings_and_seeds_alone(done):
     trial = ranked(done.oracle)[1]
     values = trial.hyperparameters.values

@@ -113,7 +113,7 @@ def test_half_sum_of_squares():
 def test_burstprop_takes_about_backpropagation_s_steps_in_its_unit():
     """The kernels as feedback and small weights: equal to first order."""
     method = METHODS["burstprop"]
-    network = BurstPropNetwork(UNITS, feedback="tied")
+    network = BurstPropNetwork(UNITS, feedback="tied", bias_initializer="zeros")
     plain = METHODS["backpropagation"].network(UNITS)
     changes = []
     for model, unit in (
