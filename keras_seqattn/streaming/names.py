@@ -5,6 +5,7 @@ Everybody in this folder asks here; nobody is asked for names by another.
 
 from collections.abc import Container
 from typing import Any
+from typing import NamedTuple
 
 import keras
 
@@ -12,6 +13,15 @@ from keras_seqattn._keras_internals import name_of
 
 MASK = "mask"
 NEXT = "next_"
+
+
+class StepNames(NamedTuple):
+    """The names in a step model, in the order of its dictionaries."""
+
+    inputs: list[str]
+    """Of the steps, and `mask` where there is one."""
+    states: list[str]
+    outputs: list[str]
 
 
 def unique(name: str, taken: Container[str]) -> str:
@@ -68,3 +78,24 @@ def state_inputs(step: keras.Model) -> dict[str, Any]:
         and len(x.shape) == 2
         and outputs[NEXT + name].shape == x.shape
     }
+
+
+def step_names(step: keras.Model) -> StepNames:
+    """Return the names in a step model.
+
+    Raises:
+        ValueError: A model that is not one of `step_model`.
+    """
+    states = [*state_inputs(step)]
+    new = [NEXT + name for name in states]
+    return StepNames(
+        [name for name in step.input if name not in states],
+        states,
+        [name for name in step.output if name not in new],
+    )
+
+
+def numpy_type(x: Any) -> str:
+    """Return the type of a symbolic tensor for NumPy: it has no bfloat16."""
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return "float32" if dtype == "bfloat16" else dtype

@@ -9,10 +9,11 @@ import numpy as np
 from keras import ops
 
 from keras_seqattn._backend.compiled import compiled_sequence
-from keras_seqattn._backend.compiled import compiled_step
 from keras_seqattn._keras_internals import find_layers
+from keras_seqattn.streaming.engine import compiled_engine
 from keras_seqattn.streaming.names import MASK
-from keras_seqattn.streaming.names import NEXT
+from keras_seqattn.streaming.names import numpy_type
+from keras_seqattn.streaming.names import step_names
 from keras_seqattn.streaming.trial import trial_weights
 from keras_seqattn.streaming.trial_inputs import Arrays
 from keras_seqattn.streaming.trial_inputs import all_finite
@@ -167,27 +168,21 @@ def _run(run: Run, model: keras.Model, window: int | None, x: Arrays) -> Arrays:
 def _stream(
     step: keras.Model, x: Tensors, names: list[str], mask: np.ndarray
 ) -> Arrays:
-    states = {
-        name: ops.zeros((len(mask), *s.shape[1:]), s.dtype)
-        for name, s in step.input.items()
-        if NEXT + name in step.output
-    }
-
-    def given(t: int) -> Tensors:
-        now = {
-            name: ops.convert_to_tensor(value[:, t], step.input[name].dtype)
-            for name, value in x.items()
-        }
-        if MASK in step.input:
-            now[MASK] = ops.convert_to_tensor(mask[:, t])
-        return {**now, **states}
-
-    run = compiled_step(step, given(0))
+    own = step_names(step)
+    given = [
+        mask if name == MASK else x[name].astype(numpy_type(step.input[name]))
+        for name in own.inputs
+    ]
+    states = [
+        np.zeros((len(mask), *symbol.shape[1:]), numpy_type(symbol))
+        for symbol in map(step.input.get, own.states)
+    ]
+    engine = compiled_engine(step, [v[:, 0] for v in given], states)
     found = []
     for t in range(mask.shape[1]):
-        results = run(given(t))
-        states = {name: results[NEXT + name] for name in states}
-        found.append([_numpy(results[name]) for name in names])
+        outputs = engine.step([v[:, t] for v in given])
+        by_name = dict(zip(own.outputs, outputs, strict=True))
+        found.append([by_name[name].astype("float32") for name in names])
     return [np.stack(y, axis=1) for y in zip(*found, strict=True)]
 
 

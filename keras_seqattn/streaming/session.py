@@ -5,24 +5,29 @@ import hashlib
 import numbers
 import os
 import threading
+from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_seqattn._backend.compiled import compiled_step
 from keras_seqattn._checks import check_array
 from keras_seqattn._files.array_file import ANY
 from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn._files.whole_file import whole_file
+from keras_seqattn.streaming.engine import Engine
+from keras_seqattn.streaming.engine import compiled_engine
 from keras_seqattn.streaming.names import MASK
-from keras_seqattn.streaming.names import NEXT
+from keras_seqattn.streaming.names import numpy_type
 from keras_seqattn.streaming.names import state_inputs
+from keras_seqattn.streaming.names import step_names
 from keras_seqattn.streaming.step_model import initial_state
-from keras_seqattn.streaming.step_model import numpy_type
 
 FINGERPRINT = "fingerprint"
+Arrays = Sequence[np.ndarray]
+MakeEngine = Callable[[keras.Model, Arrays, Arrays], Engine]
 
 
 class StreamingSession:
@@ -36,6 +41,9 @@ class StreamingSession:
     Args:
         step: From `step_model`, also loaded from a file.
         batch: Positive integer, number of independent streams. Default: 1.
+        engine: What runs the step. Default: compiled on this backend.
+            `ks.export.onnx_engine`: exported and run by onnxruntime, which
+            takes a step fastest.
 
     Attributes:
         fingerprint: Text that tells this model, with its layers' settings
@@ -65,33 +73,35 @@ class StreamingSession:
     ```
     """
 
-    def __init__(self, step: keras.Model, batch: int = 1) -> None:
+    def __init__(
+        self,
+        step: keras.Model,
+        batch: int = 1,
+        *,
+        engine: MakeEngine = compiled_engine,
+    ) -> None:
         self._first = initial_state(step, batch)
         self.batch = batch
         self.fingerprint = _fingerprint(step)
-        self._has_mask = MASK in step.input
-        given = {
-            name: x
-            for name, x in step.input.items()
-            if name not in self._first and name != MASK
-        }
+        names = step_names(step)
+        self._has_mask = MASK in names.inputs
+        self._order = names.inputs
+        self._outputs = names.outputs
+        given = {name: step.input[name] for name in names.inputs}
+        given.pop(MASK, None)
         self._types = {name: numpy_type(x) for name, x in given.items()}
         self._shapes = {k: (batch, *x.shape[1:]) for k, x in given.items()}
-        self._state_types = {
-            name: step.input[name].dtype for name in self._first
-        }
-        self._outputs = [
-            name
-            for name in step.output
-            if name.removeprefix(NEXT) not in self._first
-        ]
-        self._states: dict[str, Any] = {}
         # A push reads the states and writes them.
         self._lock = threading.RLock()
-        self.reset()
-        self._run = compiled_step(
-            step, self._inputs(self._nothing(), np.zeros(batch, bool))
+        all_here = np.ones(batch, bool)
+        inputs = {**self._nothing(), MASK: all_here}
+        self._engine = engine(
+            step,
+            [inputs[name] for name in self._order],
+            [*self._first.values()],
         )
+        # Given nearly always, and so brought to its place but once.
+        self._all_here = self._engine.place(all_here)
 
     def push(self, x: Any = None, mask: Any = None) -> Any:
         """Take one step.
@@ -115,28 +125,26 @@ class StreamingSession:
                 no step is missing.
         """
         values, single = self._values(x)
-        present = self._present(mask, x is None)
+        missing = self._missing(mask, x is None)
         for name, value in values.items():
-            finite = np.isfinite(value.reshape(self.batch, -1)).all(axis=1)
-            if not finite[present].all():
+            if missing is not None:
+                value[missing] = 0  # Whatever it holds.
+            if not np.isfinite(value).all():
+                finite = np.isfinite(value.reshape(self.batch, -1)).all(axis=1)
                 raise ValueError(
                     f"`{name}` must be finite: NaN would stay in the states "
                     "for ever. For a missing step push `None`, or give a "
                     "`mask` that is False for its stream. Received: NaN or "
-                    f"infinity in stream {np.argmin(finite | ~present)}"
+                    f"infinity in stream {np.argmin(finite)}"
                 )
-            value[~present] = 0
+        values[MASK] = self._all_here if missing is None else ~missing
         with self._lock:
-            results = self._run(self._inputs(values, present))
-            self._states = {name: results[NEXT + name] for name in self._states}
-        # Copies: on torch an array may share its memory with a state.
-        outputs = {
-            name: np.array(ops.convert_to_numpy(results[name]))
-            for name in self._outputs
-        }
+            found = self._engine.step([values[name] for name in self._order])
         if single:
-            outputs = {name: value[0] for name, value in outputs.items()}
-        return outputs if len(outputs) > 1 else outputs[self._outputs[0]]
+            found = [value[0] for value in found]
+        if len(found) == 1:
+            return found[0]
+        return dict(zip(self._outputs, found, strict=True))
 
     def reset(self, stream: int | None = None) -> None:
         """Begin anew.
@@ -249,10 +257,6 @@ class StreamingSession:
             ) from error
         self.load_state_dict(state)
 
-    def _inputs(self, values: Any, present: np.ndarray) -> dict[str, Any]:
-        mask = {MASK: present} if self._has_mask else {}
-        return {**values, **mask, **self._states}
-
     def _values(self, x: Any) -> tuple[dict[str, np.ndarray], bool]:
         """Arrays of the session's own, and whether they lacked a batch axis."""
         shapes = self._shapes
@@ -290,8 +294,9 @@ class StreamingSession:
             for name, shape in self._shapes.items()
         }
 
-    def _present(self, mask: Any, nothing: bool) -> np.ndarray:
-        present = np.full(self.batch, not nothing)
+    def _missing(self, mask: Any, nothing: bool) -> np.ndarray | None:
+        """Which streams lack this step. `None`: none of them."""
+        missing = np.ones(self.batch, bool) if nothing else None
         if mask is not None:
             mask = np.asarray(mask)
             if mask.shape != (self.batch,) or mask.dtype != bool:
@@ -299,28 +304,31 @@ class StreamingSession:
                     f"`mask` must be {self.batch} booleans, one a stream. "
                     f"Received: mask={mask!r}"
                 )
-            present &= mask
-        if not self._has_mask and not present.all():
+            if missing is None and not mask.all():
+                missing = ~mask
+        if not self._has_mask and missing is not None:
             raise ValueError(
                 "This step model takes no missing steps: build it by "
                 "`step_model(model, mask=True)`."
             )
-        return present
+        return missing
 
     def _numpy_states(self) -> dict[str, np.ndarray]:
         # Half precision as float32: NumPy has no bfloat16.
         return {
-            name: ops.convert_to_numpy(
-                ops.cast(value, self._first[name].dtype.name)
+            name: value.astype(self._first[name].dtype, copy=False)
+            for name, value in zip(
+                self._first, self._engine.get_states(), strict=True
             )
-            for name, value in self._states.items()
         }
 
     def _set_states(self, states: dict[str, Any]) -> None:
-        self._states = {
-            name: ops.convert_to_tensor(states[name], dtype)
-            for name, dtype in self._state_types.items()
-        }
+        self._engine.set_states(
+            [
+                np.asarray(states[name], first.dtype)
+                for name, first in self._first.items()
+            ]
+        )
 
 
 # What a layer is called, and how it began or was trained, is not in its steps.

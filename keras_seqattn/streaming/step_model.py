@@ -10,6 +10,7 @@ from keras_seqattn._keras_internals import name_of
 from keras_seqattn.models.burst_prop_network import BurstPropNetwork
 from keras_seqattn.streaming.names import MASK
 from keras_seqattn.streaming.names import NEXT
+from keras_seqattn.streaming.names import numpy_type
 from keras_seqattn.streaming.names import operation_names
 from keras_seqattn.streaming.names import output_names
 from keras_seqattn.streaming.names import state_inputs
@@ -153,12 +154,6 @@ def initial_state(step: keras.Model, batch: int = 1) -> dict[str, np.ndarray]:
         name: np.zeros((batch, *x.shape[1:]), numpy_type(x))
         for name, x in state_inputs(step).items()
     }
-
-
-def numpy_type(x: Any) -> str:
-    """Return the type of a symbolic tensor for NumPy: it has no bfloat16."""
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    return "float32" if dtype == "bfloat16" else dtype
 
 
 def _functional(model: keras.Model) -> keras.Model:
