@@ -59,7 +59,7 @@ of it runs in two minutes. Windows are turned and scaled at random in training
 
 RECORDED = dataclasses.replace(
     activity.RECIPE,
-    epochs=20,
+    epochs=40,
     learning_rate=1e-3,
     weight_decay=0.01,
     label_smoothing=0.1,

@@ -178,6 +178,8 @@ def check_mask(mask: Any, input_shape: Any) -> Any:
     """
     if isinstance(mask, np.ndarray) or not hasattr(mask, "dtype"):
         mask = check_array("mask", mask)
+    elif "string" in str(mask.dtype):  # Keras makes such of text.
+        raise ValueError("`mask` must hold booleans. Received: text")
     mask_shape = mask.shape
     if len(mask_shape) != 2 or any(
         None not in (have, want) and have != want
