@@ -30,6 +30,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 import keras_seqattn as ks
 from examples.activity_classifier import RECORDED
+from examples.activity_classifier import RECORDED_SIZES
 from keras_seqattn import activity
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
@@ -41,7 +42,7 @@ from keras_seqattn.windows.activity_windows import subject_folds
 
 PEER = ("aeon==1.6.0", "torch==2.13.0")
 CHILD = pathlib.Path(__file__).with_name("aeon_package.py")
-UNITS = {"gru": 32}
+OWN_SIZES = {"gru": {"units": 32}}
 
 
 def install(folder):
@@ -150,10 +151,9 @@ def forest_row(windows, folds, seeds):
 
 def network_row(windows, folds, seeds, cell):
     """A classifier of this package."""
+    sizes = {**RECORDED_SIZES, **OWN_SIZES.get(cell, {})}
     build = functools.partial(
-        ks.models.build_activity_classifier,
-        cell=cell,
-        units=UNITS.get(cell, 64),
+        ks.models.build_activity_classifier, cell=cell, **sizes
     )
     smallest = min(len(train) for train, _ in folds)
     trainer = ActivityTrainer(windows, build, RECORDED, smallest, verbose=0)
@@ -170,7 +170,7 @@ def network_row(windows, folds, seeds, cell):
         model.save(path)
         size = path.stat().st_size
     return row(
-        f"{cell}, {UNITS.get(cell, 64)} units",
+        f"{cell}, {sizes['units']} units",
         windows,
         predicted,
         model.count_params(),
