@@ -14,7 +14,7 @@ or a recording of your own, `.npz` or `.csv`
 
     python examples/activity_classifier.py
     python examples/activity_classifier.py --data "UCI HAR Dataset.zip"
-    python examples/activity_classifier.py --data own.csv --patience 0
+    python examples/activity_classifier.py --data own.csv
     python examples/activity_classifier.py --data folder --seconds 2 \\
         --overlap 0.5 --subject-from "(\\w+)_walk.csv"
 
@@ -92,7 +92,7 @@ def parse_arguments() -> argparse.Namespace:
     reading.add_argument("--time-unit", help="s, ms, us, ns or date")
     reading.add_argument("--rate", type=float, help="samples in a second")
     parser.add_argument("--cell", nargs="+", default=["larnn", "lstm"])
-    parser.add_argument("--units", type=int, help="default: 32, or 64")
+    parser.add_argument("--units", type=int, help="default: 32, with --data 64")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     training = parser.add_argument_group("training")

@@ -118,8 +118,10 @@ def _call_shorter(node: Any, values: dict[Any, Any]) -> None:
     if name == "slice":
         x, axis, *ends = (*node.args, 0)[: max(2, len(node.args))]
         if axis >= 0 and not node.kwargs:
+            start, *rest = ends or [None]
+            own = slice(start, *(rest or [None]))
             node.target = operator.getitem
-            node.args = (x, (*[slice(None)] * axis, slice(*ends or [None])))
+            node.args = (x, (*[slice(None)] * axis, own))
         return
     for home in (torch, torch.Tensor, functional):
         way = getattr(home, name, None)

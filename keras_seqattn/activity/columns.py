@@ -13,9 +13,10 @@ TIMES = (
     "timestamp_ms", "time_us", "t_us", "timestamp_us", "time_ns", "t_ns",
     "timestamp_ns", "seconds_elapsed", "elapsed", "datetime", "date",
 )  # fmt: skip
-# Seconds between samples, if the unit is guessed, and if it is told.
+# Seconds between samples: what is believed of a unit that nobody told, and
+# the least of one that was told.
 STEPS = (1e-4, 1.0)
-STEPS_TOLD = (1e-4, 100.0)
+TOLD_STEP = 3e-5
 MISSING = ("", "nan", "na", "n/a", "null", "none", "<na>", "nat")
 
 
@@ -136,9 +137,18 @@ def seconds_of(
     if unit is None:
         tail = name.lower().replace("(", "_").rstrip(")] ").replace("[", "_")
         unit = next((u for u in UNITS if tail.endswith(f"_{u}")), None)
-        _check_unit(numbers, unit or "s", STEPS, name, place)
+    # Of a unit that is told, only what no recording has is refused.
+    rises = np.diff(numbers)
+    rises = rises[rises > 0]
+    if unit is not None:
+        steps, limits = rises, (TOLD_STEP, np.inf)
     else:
-        _check_unit(numbers, unit, STEPS_TOLD, name, place)
+        steps, limits = np.diff(np.unique(numbers)), STEPS
+    if len(steps):
+        usual = float(np.quantile(steps, 0.9, method="lower"))
+        if unit is None:  # Packets share stamps.
+            usual *= (len(steps) + 1) / len(numbers)
+        _check_unit(numbers, usual, unit, limits, name, place)
     return numbers * UNITS[unit or "s"]
 
 
@@ -166,27 +176,25 @@ def _dates(table: Any, name: str, place: str) -> np.ndarray:
 
 def _check_unit(
     numbers: np.ndarray,
-    unit: str,
+    usual: float,
+    unit: str | None,
     limits: tuple[float, float],
     name: str,
     place: str,
 ) -> None:
-    steps = np.diff(np.unique(numbers))
-    if not len(steps):
-        return
-    usual = float(np.quantile(steps, 0.9, method="lower"))
-    counted = usual * len(np.unique(numbers)) / len(numbers)
     largest = np.abs(numbers).max()
 
-    def fits(factor: float, low: float, high: float) -> bool:
-        return largest * factor < 1e11 and low <= counted * factor <= high
+    def fits(unit: str, low: float, high: float) -> bool:
+        factor = UNITS[unit]
+        return largest * factor < 1e11 and low <= usual * factor <= high
 
-    if fits(UNITS[unit], *limits):
+    if fits(unit or "s", *limits):
         return
-    fitting = [u for u, factor in UNITS.items() if fits(factor, *STEPS)]
+    others = [u for u in UNITS if u != (unit or "s") and fits(u, *STEPS)]
+    after_all = ", or 's' if it is" if unit is None and largest < 1e11 else ""
     raise ValueError(
-        f"The column {name!r} of {place} cannot be in {unit!r}: give "
-        "`time_unit=` "
-        f"({' or '.join(map(repr, fitting or UNITS))}). Received: "
+        f"The column {name!r} of {place} cannot be in {unit or 's'!r}: give "
+        f"`time_unit=` ({' or '.join(map(repr, others or UNITS))}{after_all}). "
+        f"Received: "
         f"{numbers[0]:.15g} .. {numbers[-1]:.15g}, usual step {usual:g}"
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import re
 import warnings
 
@@ -37,11 +38,15 @@ def timed(stream: Stream, max_gap: float | None, rate: float | None) -> Timed:
     return Timed(stream, parts, own)
 
 
-def grouped(streams: list[Stream]) -> list[list[Stream]]:
+def grouped(streams: list[Stream], told: bool) -> list[list[Stream]]:
     """Put streams together that are of one person, at one time.
 
+    Args:
+        streams: The streams.
+        told: Whether it is told which sensors they are of.
+
     Raises:
-        ValueError: A stream fits to several.
+        ValueError: A stream fits to several, or may be another sensor's.
     """
     groups: list[list[Stream]] = []
     for stream in streams:
@@ -57,7 +62,8 @@ def grouped(streams: list[Stream]) -> list[list[Stream]]:
         if own:
             own[0].append(stream)
         else:
-            _check_sensors(groups, stream)
+            if not told:
+                _check_sensors(groups, stream)
             groups.append([stream])
     return groups
 
@@ -65,34 +71,52 @@ def grouped(streams: list[Stream]) -> list[list[Stream]]:
 def _check_sensors(groups: list[list[Stream]], stream: Stream) -> None:
     """Raise if it is no other recording, but what another sensor wrote."""
     for other in (one for group in groups for one in group):
-        named = [_SENSORS.findall(s.source.lower()) for s in (other, stream)]
         if (
-            other.source != stream.source
-            and set(other.channels) & set(stream.channels)
-            and (
-                named[0] != named[1]
-                or (other.subject == stream.subject and _at_once(other, stream))
-            )
+            other.source == stream.source
+            or other.subject != stream.subject
+            or not set(other.channels) & set(stream.channels)
         ):
+            continue
+        one, two = (_sensors(s.source) for s in (other, stream))
+        if (one and two and one != two) or _at_once(other, stream):
             raise ValueError(
                 f"{other.source!r} and {stream.source!r} have equal names of "
                 "columns. If they are of two sensors, tell so by a pattern on "
-                r"the path: `sensor=r'(acc|gyro)\w*\.csv'`; if of two people, "
-                "by `subject_from`; or read them one at a time. Received: "
-                f"{stream.channels} in both"
+                r"the path: `sensor=r'(?i)(acc|gyro)\w*\.csv'`; if of two "
+                "people, by `subject_from`; or read them one at a time. "
+                f"Received: {stream.channels} in both"
             )
 
 
-# What sensors are called in names of files.
-_SENSORS = re.compile(
-    "accel|gyro|magnet|gravity|orient|(?<![a-z])(?:acc|mag)(?![a-z])"
-)
+# Words for sensors in names of files, and which are one.
+_SENSORS = {
+    **dict.fromkeys(("acc", "accel", "acceleration", "accelerometer"), "acc"),
+    **dict.fromkeys(("gyr", "gyro", "gyroscope"), "gyro"),
+    **dict.fromkeys(("mag", "magnetic", "magnetometer"), "mag"),
+    **{w: w for w in ("gravity", "linear", "orientation", "total", "user")},
+    **dict.fromkeys(("uncalibrated", "uncal"), "uncalibrated"),
+}
+
+
+def _sensors(path: str) -> set[str]:
+    words = re.findall("[A-Z]+(?![a-z])|[A-Z]?[a-z]+", os.path.basename(path))
+    return {_SENSORS[w.lower()] for w in words if w.lower() in _SENSORS}
 
 
 def _at_once(one: Stream, other: Stream) -> bool:
-    """Whether dates overlap; clocks that begin at 0 do not tell."""
-    start = max(one.stamps.min(), other.stamps.min())
-    return start > DATES and start < min(one.stamps.max(), other.stamps.max())
+    """Whether both were recorded at the same moments, by their dates.
+
+    Clocks that begin at 0 do not tell.
+    """
+    short, long = sorted((s.stamps for s in (one, other)), key=len)
+    if short.min() < DATES:
+        return False
+    long = np.sort(long)
+    after = np.clip(np.searchsorted(long, short), 1, len(long) - 1)
+    near = np.minimum(
+        np.abs(short - long[after - 1]), np.abs(long[after] - short)
+    )
+    return bool((near <= np.median(np.diff(long))).mean() > 0.5)
 
 
 def _fits(group: list[Stream], stream: Stream) -> bool:

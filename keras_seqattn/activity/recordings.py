@@ -122,7 +122,7 @@ def read_recordings(
     _check_columns(streams, columns)
     groups = [
         [common_clock.timed(stream, max_gap, rate) for stream in group]
-        for group in common_clock.grouped(streams)
+        for group in common_clock.grouped(streams, sensor is not None)
     ]
     if rate is None:
         rates = {

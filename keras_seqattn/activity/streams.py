@@ -147,7 +147,8 @@ def _from_path(source: str, name: str, pattern: str) -> str:
     if compiled.groups != 1 or found is None or not found.group(1):
         raise ValueError(
             f"`{name}` must be a column, or a regular expression with "
-            "one group that is found in the path, as r'(\\w+)_\\d+\\.csv'. "
+            "one group that is found in the path, as r'(\\w+)_\\d+\\.csv' "
+            "(small and capital letters alike: (?i) before it). "
             f"Received: {name}={pattern!r} for {source!r}"
         )
     return found.group(1)
@@ -249,9 +250,12 @@ def _kinds(
 
 
 def _in_time(stream: Stream) -> Stream:
-    """Turn a table around whose newest row comes first."""
+    """Turn a table around whose newest row comes first.
+
+    There may be several recordings in it: leaps the other way.
+    """
     steps = np.diff(stream.stamps)
-    if not (steps < 0).any() or (steps > 0).any():
+    if (steps < 0).sum() <= (steps > 0).sum():
         return stream
     return dataclasses.replace(
         stream,

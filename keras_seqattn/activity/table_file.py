@@ -64,7 +64,7 @@ def read_table(path: str) -> Any:
     _check_lengths(body, text.splitlines(), separator, path)
     body.columns = names
     kept_columns = [
-        bool(name) or not _says_nothing(body.iloc[:, i])
+        bool(name) or not _says_nothing(body.iloc[:, i], first=i == 0)
         for i, name in enumerate(names)
     ]
     body = body.loc[:, kept_columns]
@@ -77,10 +77,10 @@ def read_table(path: str) -> Any:
     return body
 
 
-def _says_nothing(nameless: Any) -> bool:
+def _says_nothing(nameless: Any, first: bool) -> bool:
     """Of a separator at the end of rows, or a frame's own count of rows."""
-    cells = nameless.tolist()
-    return cells in ([""] * len(cells), [str(i) for i in range(len(cells))])
+    pattern = r"\d+(\.0)?" if first else ""
+    return bool(nameless.str.fullmatch(f"({pattern})|").all())
 
 
 def _check_lengths(

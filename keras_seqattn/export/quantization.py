@@ -76,7 +76,8 @@ class Quantization:
         )
         length = None
         if self.model is not model:  # As long as those that it was built for.
-            length = next(iter(NamedModel(model).inputs.values())).shape[1]
+            named = NamedModel(model, None, request.timesteps)
+            length = next(iter(named.inputs.values())).shape[1]
         self._windows = self._run.check_windows(representative, length)
         self._labels = None
         if labels is not None:

@@ -383,7 +383,7 @@ def test_bad_csv(tmp_path):
         (csv_rows({(i, 0): 1.0 for i in range(55)}), "must rise from sample"),
         (
             csv_rows({(i, 0): 100 * i for i in range(55)}),
-            r"cannot be in 's': give `time_unit=` \('ms'\)",
+            r"cannot be in 's': give `time_unit=` \('ms', or 's' if it is\)",
         ),
         ("time", "hold a row more"),
         (good[: good.rindex(",")], "5 entries a row.*Received: 4 in row 56"),

@@ -55,6 +55,14 @@ def text(separator=",", decimal=".", end="\n", name="ax", rows=ROWS):
     return "\n".join(lines) + end
 
 
+def numbered(content, first):
+    """As `write.csv` of R, and a part of a frame, have it."""
+    head, *rows = content.splitlines()
+    return "\n".join(
+        [f",{head}", *(f"{first + i},{r}" for i, r in enumerate(rows))]
+    )
+
+
 def zipped(content):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -81,6 +89,8 @@ def zipped(content):
         ("a.csv.xz", lzma.compress(text().encode())),
         ("a.csv.zip", zipped(text().encode())),
         ("a.csv", text(rows=ROWS[::-1]).encode()),
+        ("a.csv", numbered(text(), 1).encode()),
+        ("a.csv", numbered(text(), 500).encode()),
     ],
 )
 def test_csv_of_all_kinds(tmp_path, name, content):
@@ -131,6 +141,11 @@ def test_intervals_label_a_recording():
     )
     (found,) = read_recordings(frame, label=spans)
     assert found.label.tolist() == ["rest"] * 50 + ["walk"] * 30 + [""] * 20
+    long = spans.assign(start=[0, 500], stop=[500, 800])
+    (slow,) = read_recordings(
+        frame.assign(time=frame["time"] * 100), label=long, time_unit="s"
+    )
+    assert slow.label.tolist() == found.label.tolist()
     spans.loc[1, ["start", "stop"]] = [50, 60]
     with pytest.raises(ValueError, match="'walk' from 50 to 60 s"):
         read_recordings(frame, label=spans)
@@ -145,6 +160,17 @@ def test_units_that_cannot_be():
             read_recordings(frame, time_unit=unit, rate=50)
     (found,) = read_recordings(frame)
     assert found.rate == 50
+    # What is told is believed: long steps, many clocks that begin at 0.
+    slow = pd.DataFrame({"time_s": 5.0 * n, "ax": n})
+    assert read_recordings(slow)[0].rate == pytest.approx(0.2)
+    many = pd.concat(
+        [
+            pd.DataFrame({"time": n / 50, "ax": n, "subject": i})
+            for i in range(99)
+        ]
+    )
+    found = read_recordings(many, time_unit="s")
+    assert len(found) == 99 and {one.rate for one in found} == {50}
 
 
 def test_columns_of_other_kinds_are_told():
@@ -204,11 +230,50 @@ def test_a_person_is_at_one_place_at_a_time():
     n = np.arange(100)
     frames = [
         pd.DataFrame({"time": start + n / 50, "ax": n})
-        for start in (1_700_000_000, 1_700_000_001, 1_700_000_002)
+        for start in (1_700_000_000, 1_700_000_000.5, 1_700_000_001.98)
     ]
     with pytest.raises(ValueError, match="equal names of columns"):
         read_recordings(frames[:2])
+    # The next file begins with the last sample of the one before.
     assert len(read_recordings(frames[::2])) == 2
+    # Two activities by turns, each in its file.
+    turn = n // 20 % 2
+    day = frames[0]
+    assert len(read_recordings([day[turn == 0], day[turn == 1]])) == 2
+
+
+@pytest.mark.parametrize(
+    "first, second, one",
+    [
+        ("Accelerometer.csv", "Gyroscope.csv", True),
+        ("Accelerometer.csv", "AccelerometerUncalibrated.csv", True),
+        ("Accelerometer.csv", "Linear Acceleration.csv", True),
+        ("A_acc.csv", "B_accelerometer.csv", False),
+        ("walk.csv", "orienteering.csv", False),
+        ("bob.csv", "mag.csv", False),
+    ],
+)
+def test_names_of_files_tell_sensors(tmp_path, first, second, one):
+    for name in (first, second):
+        (tmp_path / name).write_text(text())
+    if one:
+        with pytest.raises(ValueError, match="equal names of columns"):
+            read_recordings(tmp_path)
+        found = read_recordings(
+            tmp_path, sensor="(.*)[.]csv", columns={"x": "ax"}
+        )
+        assert len(found) == 1 and len(found[0].channels) == 2
+    else:
+        assert len(read_recordings(tmp_path)) == 2
+
+
+def test_newest_first_with_a_second_recording():
+    pd = pytest.importorskip("pandas")
+    n = np.arange(100)
+    one = pd.DataFrame({"time": n / 50, "ax": n})[::-1]
+    (found,) = read_recordings(pd.concat([one, one]))
+    assert found.rate == 50 and found.clock.seams == 1
+    np.testing.assert_array_equal(found.signal[:, 0], [*n, *n])
 
 
 def test_a_jump_of_milliseconds_is_a_seam(tmp_path):
