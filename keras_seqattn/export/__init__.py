@@ -2,6 +2,7 @@
 
 from keras_seqattn.export.litert import export_litert as export_litert
 from keras_seqattn.export.onnx import export_onnx as export_onnx
+from keras_seqattn.export.onnx_engine import onnx_engine as onnx_engine
 from keras_seqattn.export.preprocessing import Preprocessing as Preprocessing
 from keras_seqattn.export.preprocessing_tag import (
     PreprocessingTag as PreprocessingTag,
