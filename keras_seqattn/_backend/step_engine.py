@@ -57,7 +57,7 @@ class _Jax:
         # ones are held: no step of Python is in between.
         held = self._held
         held[:] = itertools.starmap(self._run, [(held[0][1], *inputs)])
-        return [ops.convert_to_numpy(y) for y in held[0][0]]
+        return [np.array(y) for y in held[0][0]]
 
     def get_states(self) -> list[np.ndarray]:
         # Copies first: an array of NumPy would look into the state's memory.
@@ -158,6 +158,7 @@ class _Torch:
             self._run = simplify(make_fx(flat)(*given), given)
         self._inference = torch.inference_mode
         self._tensor = torch.as_tensor
+        self._bfloat16 = torch.bfloat16
 
     def place(self, x: np.ndarray) -> Any:
         return ops.convert_to_tensor(x)
@@ -170,7 +171,13 @@ class _Torch:
             ]
             found = self._run(*given, *self._states)
         count = len(found) - len(self._states)
-        outputs = [ops.convert_to_numpy(y) for y in found[:count]]
+        outputs = [
+            # NumPy has no bfloat16; Keras brings its own, in longer time.
+            ops.convert_to_numpy(y)
+            if y.dtype is self._bfloat16
+            else np.array(y.numpy(force=True))
+            for y in found[:count]
+        ]
         self._states = found[count:]
         return outputs
 

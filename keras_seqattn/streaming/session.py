@@ -91,6 +91,15 @@ class StreamingSession:
         given.pop(MASK, None)
         self._types = {name: numpy_type(x) for name, x in given.items()}
         self._shapes = {k: (batch, *x.shape[1:]) for k, x in given.items()}
+        # A step as it mostly comes, of which only the numbers are checked, and
+        # whether it lacks the batch axis.
+        self._plain: dict[Any, bool] = {}
+        if len(given) == 1:
+            ((name, shape),) = self._shapes.items()
+            dtype = np.dtype(self._types[name])
+            self._plain = {(dtype, shape): False}
+            if batch == 1:
+                self._plain[dtype, shape[1:]] = True
         # A push reads the states and writes them.
         self._lock = threading.RLock()
         all_here = np.ones(batch, bool)
@@ -129,7 +138,7 @@ class StreamingSession:
         for name, value in values.items():
             if missing is not None:
                 value[missing] = 0  # Whatever it holds.
-            if not np.isfinite(value).all():
+            if not np.logical_and.reduce(np.isfinite(value), None):
                 finite = np.isfinite(value.reshape(self.batch, -1)).all(axis=1)
                 raise ValueError(
                     f"`{name}` must be finite: NaN would stay in the states "
@@ -262,6 +271,11 @@ class StreamingSession:
         shapes = self._shapes
         if x is None:
             return self._nothing(), self.batch == 1
+        if type(x) is np.ndarray and (x.dtype, x.shape) in self._plain:
+            single = self._plain[x.dtype, x.shape]
+            return {
+                next(iter(shapes)): np.array(x[None] if single else x)
+            }, single
         if not isinstance(x, dict):
             x = dict.fromkeys(list(shapes)[:1], x)
         # What is infinite in float32 is refused as such.

@@ -1,6 +1,7 @@
 import gc
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,9 @@ from keras_seqattn.streaming import StreamingSession
 from keras_seqattn.streaming import step_model
 from tests.backend import OTHER_BACKENDS
 from tests.streaming import cases
+
+# Where JAX looks for NaN it donates no memory, as it does at a user's.
+pytestmark = pytest.mark.nan
 
 FEATURES = cases.FEATURES
 STREAMS, STEPS, MISSING = 64, 10_000, 2_000
@@ -187,6 +191,91 @@ def test_numbers_that_are_not_finite_are_refused(double, value):
     for name, kept in double.state_dict().items():
         np.testing.assert_array_equal(kept, state[name])
     double.push(x, mask=np.array([True, False]))
+
+
+def test_states_taken_out_are_the_persons_own(single, step):
+    """A step may write where the states before it were."""
+    other = StreamingSession(step)
+    taken = []
+    for x in X:
+        single.push(x)
+        other.push(x)
+        taken.append(single.state_dict())
+    kept = [{k: np.array(v) for k, v in state.items()} for state in taken]
+    for x in X:
+        np.testing.assert_array_equal(single.push(x), other.push(x))
+    for state, before in zip(taken, kept, strict=True):
+        for name, value in before.items():
+            np.testing.assert_array_equal(state[name], value)
+    # Nor does it write into those that were given.
+    single.load_state_dict(taken[0])
+    for x in X:
+        single.push(x)
+    single.reset()
+    for name, value in kept[0].items():
+        np.testing.assert_array_equal(taken[0][name], value)
+        if name != "fingerprint":
+            assert not single.state_dict()[name].any()
+
+
+def test_ctrl_c_leaves_a_session_after_a_step_or_before_it(step):
+    session, other = StreamingSession(step), StreamingSession(step)
+    armed = []
+
+    def interrupt(number, frame):
+        if armed:
+            armed.clear()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    expected = [other.state_dict()]
+    try:
+        for delay in np.random.default_rng(0).uniform(1e-5, 2e-3, size=200):
+            session.reset()
+            pushed = 0
+            try:
+                armed.append(True)
+                signal.setitimer(signal.ITIMER_VIRTUAL, delay)
+                while True:
+                    session.push(X[pushed % len(X)])
+                    pushed += 1
+            except (KeyboardInterrupt, SystemError):
+                pass  # TensorFlow makes the second of the first at times.
+            while len(expected) < pushed + 2:
+                other.push(X[(len(expected) - 1) % len(X)])
+                expected.append(other.state_dict())
+            found = session.state_dict()
+            assert any(
+                all(np.array_equal(found[name], state[name]) for name in state)
+                for state in expected[pushed : pushed + 2]
+            )
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def test_half_precision_and_several_outputs():
+    def build():
+        inputs = keras.Input((None, FEATURES), name="signal")
+        states = layers.GRU(5, return_sequences=True, name="gru")(inputs)
+        return keras.Model(inputs, [states, layers.Dense(2, name="y")(states)])
+
+    for policy in ("mixed_float16", "mixed_bfloat16"):
+        keras.config.set_dtype_policy(policy)
+        session = StreamingSession(step_model(cases.make(build)), 2)
+        found = [session.push({"signal": X[:2]}) for _ in range(3)][-1]
+        assert {k: v.shape for k, v in found.items()} == {
+            "gru": (2, 5),
+            "y": (2, 2),
+        }
+        assert {str(v.dtype) for v in found.values()} == {policy[6:]}
+        state = session.state_dict()
+        after = session.push(X[:2])
+        session.reset()
+        session.load_state_dict(state)
+        again = session.push(X[:2])
+        for name in again:
+            np.testing.assert_array_equal(again[name], after[name])
 
 
 def test_other_shapes_are_refused(single, double):
