@@ -175,9 +175,11 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
         [concrete], tf.Module()
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    failed = "LiteRT's built-in operations are not enough for this model."
     try:
         content = converter.convert()
         if request.quantize:
+            failed = f"LiteRT cannot quantize it by {request.quantize!r}."
             path.with_name(FLOAT).write_bytes(content)
             with warnings.catch_warnings():
                 # The converter's own use of what TensorFlow will drop.
@@ -191,8 +193,7 @@ def write(named: NamedModel, path: pathlib.Path, request: Request) -> None:
             else "Export a SavedModel or ONNX instead."
         )
         raise RuntimeError(
-            "LiteRT's built-in operations are not enough for this model. "
-            f"{hint} The converter said:\n{str(error)[:500]}"
+            f"{failed} {hint} The converter said:\n{str(error)[:500]}"
         ) from error
 
 

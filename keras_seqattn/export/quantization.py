@@ -211,6 +211,6 @@ def _check_classes(labels: np.ndarray, answer: np.ndarray) -> None:
     ):
         raise ValueError(
             "`labels` must be classes of the model, columns of its output of "
-            f"shape {answer.shape}. "
+            f"shape {answer.shape}; of one output leave them out. "
             f"Received: {labels.min()} .. {labels.max()}"
         )
