@@ -1,6 +1,6 @@
 """Activity classifiers beside what people would pick instead, on equal folds.
 
-python benchmarks/activity_peers.py --data FILE [--peer-python PYTHON]
+python -m benchmarks.activity_peers --data FILE [--peer-python PYTHON]
     [--cell larnn lstm gru] [--seeds 0 1 2 3 4] [--folds 5]
 
 Every subject is recognized by classifiers that were trained on the subjects of
@@ -20,15 +20,14 @@ import argparse
 import functools
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
-import venv
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 import keras_seqattn as ks
+from benchmarks.decoding_peers import install
 from examples.activity_classifier import RECORDED
 from examples.activity_classifier import RECORDED_SIZES
 from keras_seqattn import activity
@@ -45,17 +44,6 @@ CHILD = pathlib.Path(__file__).with_name("aeon_package.py")
 OWN_SIZES = {"gru": {"units": 32}}
 
 
-def install(folder):
-    """Return a Python that has the package."""
-    venv.create(folder, with_pip=True)
-    windows = sys.platform == "win32"
-    python = pathlib.Path(folder, "Scripts" if windows else "bin", "python")
-    subprocess.run(  # noqa: S603
-        [python, "-m", "pip", "install", "--quiet", *PEER], check=True
-    )
-    return python
-
-
 def run_peer(windows, folds, seeds, python):
     """Return rows of the package's classifiers."""
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +52,7 @@ def run_peer(windows, folds, seeds, python):
         for k, (_, own) in enumerate(folds):
             number[own] = k
         np.savez(source, x=windows.x, y=windows.y, fold=number, seeds=seeds)
-        python = python or install(f"{folder}/peer")
+        python = python or install(f"{folder}/peer", *PEER)
         subprocess.run([python, CHILD, source, target], check=True)  # noqa: S603
         with np.load(target) as file:
             found = dict(file)

@@ -59,18 +59,13 @@ PARTS = ("train", "validation", "test")
 CHILD = pathlib.Path(__file__).with_name("neural_decoding_package.py")
 
 
-def install(folder, xgboost):
-    """Return a Python that has the package."""
+def install(folder, *packages):
+    """Return a Python of its own that has the packages."""
     venv.create(folder, with_pip=True)
     windows = sys.platform == "win32"
     python = pathlib.Path(folder, "Scripts" if windows else "bin", "python")
-    extra = ["xgboost"] if xgboost else []
     subprocess.run(  # noqa: S603
-        [
-            *(python, "-m", "pip", "install", "--quiet", PEER),
-            *("numpy", "scipy", "scikit-learn", *extra),
-        ],
-        check=True,
+        [python, "-m", "pip", "install", "--quiet", *packages], check=True
     )
     return python
 
@@ -111,7 +106,9 @@ def run_peer(data, position, python, xgboost):
         source, target = f"{folder}/arrays.npz", f"{folder}/decoded.npz"
         np.savez(source, **peer_arrays(data, states))
         if python is None:
-            python = install(f"{folder}/peer", xgboost)
+            needed = ("numpy", "scipy", "scikit-learn")
+            extra = ["xgboost"] if xgboost else []
+            python = install(f"{folder}/peer", PEER, *needed, *extra)
         options = ["--xgboost"] if xgboost else []
         subprocess.run(  # noqa: S603
             [python, CHILD, source, target, *options],

@@ -25,20 +25,12 @@ import keras
 import numpy as np
 
 import keras_seqattn as ks
+from examples.activity_classifier import RECORDED
 from keras_seqattn import activity
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.export.quantization import without_loop
 
-RECIPE = dataclasses.replace(
-    activity.RECIPE,
-    epochs=8,
-    learning_rate=2e-3,
-    weight_decay=0.01,
-    label_smoothing=0.1,
-    average=0.99,
-    augmentation={"name": "rotate_and_scale"},
-    patience=None,
-)
+RECIPE = dataclasses.replace(RECORDED, epochs=8, learning_rate=2e-3)
 BUILD = functools.partial(
     ks.models.build_activity_classifier,
     units=32,
@@ -106,6 +98,9 @@ def onnx(path: pathlib.Path) -> tuple[Any, dict[str, np.ndarray]]:
     return run, zeros
 
 
+RUNNERS = {"litert": litert, "onnx": onnx}
+
+
 def milliseconds(run: Any, zeros: Any, window: np.ndarray) -> float:
     times = []
     for _ in range(5):
@@ -140,7 +135,7 @@ def rows_of(model: keras.Model, windows: Any, stem: pathlib.Path) -> list[Row]:
                 )
                 text = pathlib.Path(f"{path}.json").read_text()
                 told = json.loads(text)["quantization"]
-            run, zeros = globals()[kind](path)
+            run, zeros = RUNNERS[kind](path)
             rows.append(
                 {
                     "format": f"{kind} {method or 'float'}",

@@ -195,6 +195,6 @@ def _check_unit(
     raise ValueError(
         f"The column {name!r} of {place} cannot be in {unit or 's'!r}: give "
         f"`time_unit=` ({' or '.join(map(repr, others or UNITS))}{after_all}). "
-        f"Received: "
-        f"{numbers[0]:.15g} .. {numbers[-1]:.15g}, usual step {usual:g}"
+        f"Received: {numbers[0]:.15g} .. {numbers[-1]:.15g}, "
+        f"usual step {usual:g}"
     )

@@ -109,22 +109,25 @@ def _at_once(one: Stream, other: Stream) -> bool:
     Clocks that begin at 0 do not tell.
     """
     short, long = sorted((s.stamps for s in (one, other)), key=len)
-    if short.min() < DATES:
+    if short.min() < DATES or not _overlap(one, other):
         return False
     long = np.sort(long)
-    after = np.clip(np.searchsorted(long, short), 1, len(long) - 1)
-    near = np.minimum(
-        np.abs(short - long[after - 1]), np.abs(long[after] - short)
+    apart = np.abs(long[_nearest(long, short)] - short)
+    return bool((apart <= np.median(np.diff(long))).mean() > 0.5)
+
+
+def _overlap(one: Stream, other: Stream) -> bool:
+    return bool(
+        min(one.stamps.max(), other.stamps.max())
+        > max(one.stamps.min(), other.stamps.min())
     )
-    return bool((near <= np.median(np.diff(long))).mean() > 0.5)
 
 
 def _fits(group: list[Stream], stream: Stream) -> bool:
     return all(
         other.subject == stream.subject
         and not set(other.channels) & set(stream.channels)
-        and min(other.stamps.max(), stream.stamps.max())
-        > max(other.stamps.min(), stream.stamps.min())
+        and _overlap(other, stream)
         for other in group
     )
 

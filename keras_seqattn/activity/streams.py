@@ -199,10 +199,11 @@ def _kinds(
     source: str,
 ) -> list[tuple[tuple[str, ...], np.ndarray, list[int]]]:
     """Return channels, rows, and columns of each sensor's rows."""
-    place, names, before = repr(source), [*channels], ""
+    place, names, columns = repr(source), [*channels], [*channels.values()]
     if sensor is not None and sensor not in table.columns:
-        before = _from_path(source, "sensor", sensor) + "_"
-    if sensor is not None and not before:
+        word = _from_path(source, "sensor", sensor)
+        names, sensor = [f"{word}_{name}" for name in names], None
+    if sensor is not None:
         kinds = cells.text_of(table[sensor])
         picked = {kind: own & (kinds == kind) for kind in dict.fromkeys(kinds)}
         groups = [
@@ -221,17 +222,11 @@ def _kinds(
             )
             by_rows.setdefault(mask.tobytes(), []).append(i)
         if len(by_rows) == 1:
-            groups = [
-                (
-                    tuple(before + name for name in names),
-                    own,
-                    [*range(len(names))],
-                )
-            ]
+            groups = [(tuple(names), own, [*range(len(names))])]
         else:
             groups = [
                 (
-                    tuple(before + names[i] for i in picks),
+                    tuple(names[i] for i in picks),
                     own & ~empty[:, picks[0]]
                     if share[picks[0]] >= OTHER_ROWS
                     else own,
@@ -242,9 +237,7 @@ def _kinds(
     found = []
     for group, rows, picks in groups:
         for i in picks:
-            cells.check_whole(
-                values[rows, i], table[rows], channels[names[i]], place
-            )
+            cells.check_whole(values[rows, i], table[rows], columns[i], place)
         found.append((group, np.flatnonzero(rows), picks))
     return found
 

@@ -16,7 +16,7 @@ from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
 from keras_seqattn.export.quantization import CALIBRATION
 from keras_seqattn.export.quantization import FLOAT
-from keras_seqattn.export.quantization import Quantization
+from keras_seqattn.export.quantization import to_be_quantized
 from keras_seqattn.export.request import Request
 
 # What remains float. LiteRT's 8-bit division stops at a divisor that rounds to
@@ -122,12 +122,9 @@ def export_litert(
         preprocessing=preprocessing_to_export(model, preprocessing),
         quantize=quantize,
     )
-    quantization = None
-    if quantize is not None:
-        quantization = Quantization(
-            model, request, representative, labels, max_loss
-        )
-        model = quantization.model
+    model, quantization = to_be_quantized(
+        model, request, representative, labels, max_loss
+    )
     inputs = NamedModel(model, batch_size, timesteps).inputs
     if any(None in spec.shape[1:] for spec in inputs.values()):
         raise ValueError(

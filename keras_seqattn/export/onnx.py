@@ -16,7 +16,7 @@ from keras_seqattn.export.preprocessing import Preprocessing
 from keras_seqattn.export.preprocessing_tag import preprocessing_to_export
 from keras_seqattn.export.quantization import CALIBRATION
 from keras_seqattn.export.quantization import FLOAT
-from keras_seqattn.export.quantization import Quantization
+from keras_seqattn.export.quantization import to_be_quantized
 from keras_seqattn.export.request import Request
 
 OPSET = 18
@@ -85,12 +85,9 @@ def export_onnx(
         preprocessing=preprocessing_to_export(model, preprocessing),
         quantize=quantize,
     )
-    quantization = None
-    if quantize is not None:
-        quantization = Quantization(
-            model, request, representative, labels, max_loss
-        )
-        model = quantization.model
+    model, quantization = to_be_quantized(
+        model, request, representative, labels, max_loss
+    )
     return export(model, path, request, tolerance, quantization)
 
 

@@ -125,6 +125,22 @@ class Quantization:
         return found
 
 
+def to_be_quantized(
+    model: keras.Model, request: Request, *given: Any
+) -> tuple[keras.Model, Quantization | None]:
+    """Return the model to export, and its quantization if that is asked for.
+
+    Args:
+        model: As in `export_litert`.
+        request: With `quantize` or without.
+        *given: The other arguments of `Quantization`.
+    """
+    if request.quantize is None:
+        return model, None
+    quantization = Quantization(model, request, *given)
+    return quantization.model, quantization
+
+
 def without_loop(model: keras.Model) -> keras.Model:
     """Return a model as it is, or its step where it has a loop over time.
 
