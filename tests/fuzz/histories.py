@@ -167,7 +167,11 @@ def search(rng: np.random.Generator, ask: Ask) -> None:
         refused, found = ask(_run, folder, resume, done)
         assert OTHERS.read_text() == "precious", "somebody's file is written"
         if refused:
-            assert _files(folder) == before, "a refused call changed files"
+            after = _files(folder)
+            changed = {
+                k for k in {*before, *after} if before.get(k) != after.get(k)
+            }
+            assert not changed, f"a refused call changed {changed}"
         else:
             assert len(found.oracle.trials) >= 3
             rows = (folder / "results.csv").read_text().splitlines()
