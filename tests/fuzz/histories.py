@@ -62,6 +62,8 @@ class _Session:
         self.rng, self.ask, self.session = rng, ask, _session()
         self.path = FOLDER / "session.npz"
         self.session.reset()
+        self.path.unlink(missing_ok=True)
+        self.begun = False
         self.seen: Steps = [[], []]
         self.save(False)
 
@@ -97,6 +99,9 @@ class _Session:
         path = FOLDER / "none" / "session.npz" if wrongly else self.path
         refused, _ = self.ask(self.session.save, path)
         if not refused:
+            assert not self.begun or path.stat().st_mode & 0o777 == 0o600
+            path.chmod(0o600)
+            self.begun = True
             self.saved = [list(steps) for steps in self.seen]
         return refused
 
