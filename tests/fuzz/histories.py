@@ -76,6 +76,8 @@ class _Session:
             mask = wrong.other(self.rng, mask)
         refused, found = self.ask(self.session.push, x, mask)
         if not refused:
+            assert x is None or np.asarray(x).dtype.kind in "fiub"
+            assert not np.ma.is_masked(x), "a masked number was used"
             there = np.ones(2, bool) if mask is None else np.array(mask)
             for number in np.flatnonzero(there & (x is not None)):
                 self.seen[number].append(np.asarray(x)[number])
