@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import socket
+from collections.abc import Callable
 from collections.abc import Iterator
 from types import UnionType
 from typing import Any
@@ -107,12 +108,17 @@ def read_settings(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
         raise SearchError(
             f"Cannot read {str(directory)!r}: {error.strerror}."
         ) from error
-    return read_json(directory / "settings.json") if there else None
+    if not there:
+        return None
+    return read_json(directory / "settings.json", {"max_trials": int})
 
 
 @contextlib.contextmanager
-def claimed(settings: Settings, resume: bool) -> Iterator[None]:
+def claimed(settings: Settings, resume: bool) -> Iterator[Callable[[], None]]:
     """Hold the directory of a search while it runs.
+
+    What it yields writes the settings: to be called when nothing can be
+    refused any more, and before the first trial.
 
     Args:
         settings: The search's.
@@ -135,11 +141,10 @@ def claimed(settings: Settings, resume: bool) -> Iterator[None]:
             )
         if found is not None:
             _check_same(directory, found, settings)
-        write_atomically(
+        yield lambda: write_atomically(
             directory / "settings.json",
             json.dumps(settings.to_dict(), indent=1) + "\n",
         )
-        yield
 
 
 def _check_ours(directory: pathlib.Path) -> None:

@@ -82,8 +82,9 @@ def search(
         SearchError: The directory cannot be used; see `claimed`.
     """
     _check_packages(settings)
-    with claimed(settings, resume), interrupt.remembered():
+    with claimed(settings, resume) as keep_settings, interrupt.remembered():
         tuner = make_tuner(settings, verbose)
+        keep_settings()
         tuner.save()
         try:
             EXECUTORS[executor](tuner, **options)

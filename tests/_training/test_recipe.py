@@ -452,3 +452,44 @@ def test_class_weights():
     assert FULL.class_weight(y, 2) == {0: 1.0, 1: 2.5}
     with pytest.raises(ValueError, match="for each of the 3 classes"):
         FULL.class_weight(y, 3)
+
+
+@pytest.mark.process
+def test_resumed_training_equals_uninterrupted_training(tmp_path):
+    """Batch statistics, averages and the optimizer come from a backup."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 6, 3)).astype("float32")
+    y = x.sum((1, 2), keepdims=True)[:, 0]
+
+    class Killed(Exception):
+        pass
+
+    def train(name, kill=None):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((6, 3))
+        layer = ks.layers.LARNN(4, 2, 3, normalization="batch")
+        model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))
+        model.compile(changed(average=0.99).make_optimizer(3), "mse")
+        batches = ks.windows.WindowBatches(x, y, 8, shuffle=True)
+
+        def begin(epoch, logs=None):
+            if epoch == kill:
+                raise Killed
+            batches.epoch = epoch
+
+        callbacks = [
+            keras.callbacks.BackupAndRestore(tmp_path / name),
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            keras.callbacks.LambdaCallback(on_epoch_begin=begin),
+        ]
+        model.fit(
+            batches, epochs=4, shuffle=False, verbose=0, callbacks=callbacks
+        )
+        return [to_numpy(variable) for variable in model.variables]
+
+    whole = train("whole")
+    with pytest.raises(Killed):
+        train("killed", kill=2)
+    resumed = train("killed")
+    for one, other in zip(resumed, whole, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import scipy.io
@@ -182,16 +183,14 @@ def pushed(x: Any, mask: Any, stream: Any, state: Any) -> Any:
 
 # Keras itself looks at the input of a layer.
 def attended(mask: Any, **settings: Any) -> Any:
-    return _numbers(layers.TemporalAttention(**settings)(X, mask=mask))
+    return numbers(layers.TemporalAttention(**settings)(X, mask=mask))
 
 
 def remembered(mask: Any, **settings: Any) -> Any:
-    return _numbers(layers.LARNN(**settings)(X, mask=mask))
+    return numbers(layers.LARNN(**settings)(X, mask=mask))
 
 
-def _numbers(x: Any) -> Any:
-    import keras
-
+def numbers(x: Any) -> Any:
     return keras.ops.convert_to_numpy(x)
 
 

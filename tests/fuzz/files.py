@@ -1,10 +1,9 @@
 """Kinds of files, written whole, to be damaged and read."""
 
-import gzip
 import io
-import pathlib
+import warnings
+import zipfile
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,39 +67,34 @@ def cells(rng: np.random.Generator, data: bytes) -> bytes:
     return "\n".join(map(",".join, lines)).encode()
 
 
-def spelled(rng: np.random.Generator, data: bytes) -> bytes:
-    """The same table as another program writes it."""
-    frame = pd.read_csv(io.BytesIO(data))
-    frame = frame[list(rng.permutation(frame.columns))]
-    if rng.random() < 0.3:
-        frame["time"] = (frame["time"] * 1000).round().astype(int)
-        frame = frame.rename(columns={"time": "t_ms"})
-    separator = ",;\t"[rng.integers(3)]
-    text = frame.to_csv(
-        index=False,
-        sep=separator,
-        decimal="." if separator == "," else ".,"[rng.integers(2)],
-        lineterminator=("\n", "\r\n")[rng.integers(2)],
-        quoting=int(rng.integers(3)),
-    )
-    text += "\n" * int(rng.integers(3))
-    encodings = ("utf-8", "utf-8-sig", "utf-16", "latin-1")
-    return text.encode(encodings[rng.integers(len(encodings))])
+def members(rng: np.random.Generator, data: bytes) -> bytes:
+    """An archive whose members are whole, and one not what it should be."""
+    with zipfile.ZipFile(io.BytesIO(data)) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    name = list(parts)[rng.integers(len(parts))]
+    value = np.load(io.BytesIO(parts[name]))
+    shape, huge = str(value.shape), str((10**12, *value.shape[1:]))
+    changed = (
+        _npy(np.array([[1], [1, 2]], dtype=object)),
+        _npy(value).replace(shape.encode(), huge.encode()),
+        _npy(value)[:-1],
+        b"no array",
+        None,
+    )[rng.integers(5)]
+    twice = {} if changed else {name: _npy(value)}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as new, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept = parts if changed is None else {**parts, name: changed}
+        for part in (*kept.items(), *twice.items()):
+            new.writestr(*part)
+    return file.getvalue()
 
 
-def read_spelled(path: pathlib.Path) -> Any:
-    if path.stat().st_size % 2:
-        packed = path.with_suffix(".csv.gz")
-        packed.write_bytes(gzip.compress(path.read_bytes()))
-        path = packed
-    found = activity.load_recordings(path, subject_from="subject")
-    right = activity.load_recordings(pd.DataFrame(TABLE))
-    order = [found.channels.index(name) for name in right.channels]
-    assert found.rate == right.rate and found.classes == right.classes
-    np.testing.assert_array_equal(found.y, right.y)
-    np.testing.assert_array_equal(found.subject, right.subject)
-    np.testing.assert_allclose(found.x[..., order], right.x, atol=1e-6)
-    return found
+def _npy(value: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, value)
+    return file.getvalue()
 
 
 # Its ending, its bytes, what may happen to them, and who reads it.
@@ -111,6 +105,13 @@ FILES: dict[str, tuple[str, Callable[[], bytes], Damage, Callable]] = {
         wrong.bytes_of,
         decoding.load_recording,
     ),
+    "spoiled .npz": (".npz", recording, members, decoding.load_recording),
+    "spoiled activity .npz": (
+        ".npz",
+        signals,
+        members,
+        activity.load_recordings,
+    ),
     "damaged .mat": (
         ".mat",
         matlab,
@@ -119,7 +120,6 @@ FILES: dict[str, tuple[str, Callable[[], bytes], Damage, Callable]] = {
     ),
     "damaged .csv": (".csv", table, wrong.bytes_of, activity.load_recordings),
     "spoiled .csv": (".csv", table, cells, activity.load_recordings),
-    "respelled .csv": (".csv", table, spelled, read_spelled),
     "damaged activity .npz": (
         ".npz",
         signals,
@@ -127,3 +127,5 @@ FILES: dict[str, tuple[str, Callable[[], bytes], Damage, Callable]] = {
         activity.load_recordings,
     ),
 }
+# Of these kinds none is right.
+NEVER = {"spoiled .npz", "spoiled activity .npz"}

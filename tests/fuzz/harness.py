@@ -14,11 +14,14 @@ from tests.fuzz.doors import OPEN
 from tests.fuzz.doors import Impossible
 from tests.fuzz.doors import not_finite
 from tests.fuzz.files import FILES
+from tests.fuzz.files import NEVER
 from tests.fuzz.histories import HISTORIES
+from tests.fuzz.spellings import SPELLINGS
+from tests.fuzz.spellings import first
 from tuning.directory import SearchError
 
 CLEAR = (ValueError, OSError, ImportError, SearchError)
-NAMES = [*DOORS, *FILES, *HISTORIES]
+NAMES = [*DOORS, *FILES, *HISTORIES, *SPELLINGS]
 
 
 @dataclasses.dataclass
@@ -38,15 +41,17 @@ def try_one(name: str, seed: int, tally: Tally) -> None:
     def ask(call: Callable[..., Any], *given: Any) -> tuple[bool, Any]:
         return _ask(f"{name} {seed}", tally, name in OPEN, call, given)
 
-    if name in DOORS:
-        _try_door(name, rng, ask)
-    elif name in FILES:
-        _try_file(name, rng, ask)
-    else:
-        try:
+    try:
+        if name in DOORS:
+            _try_door(name, rng, ask)
+        elif name in FILES:
+            _try_file(name, rng, ask)
+        elif name in HISTORIES:
             HISTORIES[name](rng, ask)
-        except AssertionError as error:
-            tally.faults.append(f"{name} {seed}: {error}")
+        else:
+            _try_spelling(name, rng, ask)
+    except AssertionError as error:
+        tally.faults.append(f"{name} {seed}: {error}")
 
 
 def _try_door(name: str, rng: np.random.Generator, ask: Any) -> None:
@@ -64,7 +69,15 @@ def _try_file(name: str, rng: np.random.Generator, ask: Any) -> None:
     ending, whole, damage, read = FILES[name]
     path = FOLDER / f"damaged{ending}"
     path.write_bytes(damage(rng, whole()))
-    ask(read, path)
+    refused, _ = ask(read, path)
+    assert refused or name not in NEVER, "read without a word"
+
+
+def _try_spelling(name: str, rng: np.random.Generator, ask: Any) -> None:
+    refused, found = ask(SPELLINGS[name], rng)
+    if not refused:
+        for one, other in zip(found, first(name), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def _ask(
@@ -78,7 +91,8 @@ def _ask(
     except Impossible:
         return True, None
     except CLEAR as error:
-        if len(str(error)) < 20:
+        # Another spelling is a right one.
+        if len(str(error)) < 20 or what.rsplit(" ", 1)[0] in SPELLINGS:
             tally.faults.append(f"{what}: unclear {error!r} {given!r:.300}")
         tally.clear += 1
     except Exception as error:

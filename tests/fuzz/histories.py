@@ -62,6 +62,8 @@ class _Session:
         self.rng, self.ask, self.session = rng, ask, _session()
         self.path = FOLDER / "session.npz"
         self.session.reset()
+        self.path.unlink(missing_ok=True)
+        self.begun = False
         self.seen: Steps = [[], []]
         self.save(False)
 
@@ -74,6 +76,8 @@ class _Session:
             mask = wrong.other(self.rng, mask)
         refused, found = self.ask(self.session.push, x, mask)
         if not refused:
+            assert x is None or np.asarray(x).dtype.kind in "fiub"
+            assert not np.ma.is_masked(x), "a masked number was used"
             there = np.ones(2, bool) if mask is None else np.array(mask)
             for number in np.flatnonzero(there & (x is not None)):
                 self.seen[number].append(np.asarray(x)[number])
@@ -97,6 +101,9 @@ class _Session:
         path = FOLDER / "none" / "session.npz" if wrongly else self.path
         refused, _ = self.ask(self.session.save, path)
         if not refused:
+            assert not self.begun or path.stat().st_mode & 0o777 == 0o600
+            path.chmod(0o600)
+            self.begun = True
             self.saved = [list(steps) for steps in self.seen]
         return refused
 
@@ -115,7 +122,9 @@ class _Session:
             given = {**given, name: wrong.other(self.rng, given[name])}
         refused, _ = self.ask(self.session.load_state_dict, given)
         if not refused:
-            _same(given, self.session.state_dict())
+            _same(given, found := self.session.state_dict())
+            del found["fingerprint"]
+            assert all(np.isfinite(x).all() for x in found.values())
             self.session.load_state_dict(before)
         return refused
 
@@ -127,8 +136,9 @@ def session(rng: np.random.Generator, ask: Ask) -> None:
     acts += [calls.reset, calls.save, calls.load, calls.load_state_dict]
     for _ in range(CALLS):
         before, wrongly = calls.session.state_dict(), rng.random() < 0.4
-        if acts[rng.integers(len(acts))](wrongly):
-            assert wrongly, "a right call was refused"
+        refused = acts[rng.integers(len(acts))](wrongly)
+        assert wrongly or not refused, "a right call was refused"
+        if refused:
             _same(before, calls.session.state_dict())
 
 
@@ -167,7 +177,11 @@ def search(rng: np.random.Generator, ask: Ask) -> None:
         refused, found = ask(_run, folder, resume, done)
         assert OTHERS.read_text() == "precious", "somebody's file is written"
         if refused:
-            assert _files(folder) == before, "a refused call changed files"
+            after = _files(folder)
+            changed = {
+                k for k in {*before, *after} if before.get(k) != after.get(k)
+            }
+            assert not changed, f"a refused call changed {changed}"
         else:
             assert len(found.oracle.trials) >= 3
             rows = (folder / "results.csv").read_text().splitlines()
