@@ -1,7 +1,8 @@
 """Activity classifiers beside what people would pick instead, on equal folds.
 
 python -m benchmarks.activity_peers --data FILE [--peer-python PYTHON]
-    [--cell larnn lstm gru] [--seeds 0 1 2 3 4] [--folds 5]
+    [--classifiers forest minirocket hydra larnn lstm gru]
+    [--seeds 0 1 2 3 4] [--folds 5] [--folder FOLDER]
 
 Every subject is recognized by classifiers that were trained on the subjects of
 the other folds: majority, logistic regression and a random forest on
@@ -11,9 +12,10 @@ into a temporary folder); and this package's classifiers, trained as
 `examples/activity_classifier.py --final` trains, with the final epoch scored.
 `gru` is the small one: 32 units, the others have 64.
 
-Bytes are of a `.keras` file, of a forest's nodes, of a ridge classifier's
-weights. Minutes are of CPU, for one training with its fold; latency is of one
-window alone, the median of 50.
+Hours: `--folder` keeps what each classifier said with each seed, and what is
+there is not run again. Bytes are of a `.keras` file, of a forest's nodes, of a
+ridge classifier's weights. Minutes are of CPU, for one training with its fold;
+latency is of one window alone, the median of 50.
 """
 
 import argparse
@@ -41,61 +43,72 @@ from keras_seqattn.windows.activity_windows import subject_folds
 
 PEER = ("aeon==1.6.0", "torch==2.13.0")
 CHILD = pathlib.Path(__file__).with_name("aeon_package.py")
-OWN_SIZES = {"gru": {"units": 32}}
+UNITS = {"larnn": 64, "lstm": 64, "gru": 32}
+NAMES = {
+    "forest": "random forest, statistics",
+    "minirocket": "MiniRocket, ridge",
+    "hydra": "MultiRocket-Hydra, ridge",
+    **{cell: f"{cell}, {units} units" for cell, units in UNITS.items()},
+}
 
 
-def run_peer(windows, folds, seeds, python):
-    """Return rows of the package's classifiers."""
+def forest(windows, folds, seed):
+    """Predictions and costs of a random forest on statistics."""
+    x = window_statistics(windows.x).reshape(len(windows.x), -1)
+    predicted = np.zeros(len(windows.y), int)
+    begun = time.process_time()
+    for train, test in folds:
+        model = RandomForestClassifier(500, random_state=seed)
+        model.fit(x[train], windows.y[train])
+        predicted[test] = model.predict(x[test])
+    minutes = (time.process_time() - begun) / 60 / len(folds)
+
+    def predict(window):
+        model.predict(window_statistics(window).reshape(1, -1))
+
+    trees = [tree.tree_ for tree in model.estimators_]
+    nodes = sum(tree.node_count for tree in trees)
+    size = sum(t.node_count * t.__getstate__()["nodes"].itemsize for t in trees)
+    latency = latency_of(predict, windows.x[:1])
+    return predicted, [nodes, size, minutes, latency]
+
+
+def peer(windows, folds, seed, name, python):
+    """Predictions and costs of one of the package's classifiers."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = f"{folder}/arrays.npz", f"{folder}/found.npz"
-        number = np.zeros(len(windows.y), int)
+        fold = np.zeros(len(windows.y), int)
         for k, (_, own) in enumerate(folds):
-            number[own] = k
-        np.savez(source, x=windows.x, y=windows.y, fold=number, seeds=seeds)
+            fold[own] = k
+        np.savez(source, x=windows.x, y=windows.y, fold=fold, seed=seed)
         python = python or install(f"{folder}/peer", *PEER)
-        subprocess.run([python, CHILD, source, target], check=True)  # noqa: S603
+        subprocess.run([python, CHILD, source, target, name], check=True)  # noqa: S603
         with np.load(target) as file:
-            found = dict(file)
-    names = dict.fromkeys(key.split("|")[0] for key in found)
-    return [
-        row(
-            name,
-            windows,
-            found[f"{name}|predicted"],
-            *(found[f"{name}|costs"].tolist()),
-        )
-        for name in names
-    ]
+            return file["predicted"], file["costs"]
 
 
-def row(name, windows, predicted, parameters, size, minutes, latency):
-    """One line of the table: `predicted` is (seeds, windows)."""
-    scores = [
-        activity.Score.of(windows.y, one, len(windows.classes))
-        for one in np.atleast_2d(predicted)
-    ]
-    by_subject = [
-        np.mean(
-            [np.mean((one == windows.y)[windows.subject == s]) for s in who]
-        )
-        for who in [np.unique(windows.subject)]
-        for one in np.atleast_2d(predicted)
-    ]
-    cells = [
-        f"{parameters:,.0f}" if parameters else "",
-        f"{size:,.0f}" if size else "",
-        f"{minutes:.1f}" if minutes else "",
-        f"{latency:.1f}" if latency else "",
-    ]
-    spread = [
-        mean_and_deviation(values)
-        for values in (
-            [s.accuracy for s in scores],
-            by_subject,
-            [s.macro_f1 for s in scores],
-        )
-    ]
-    return [name, *spread, *cells]
+def network(windows, folds, seed, cell):
+    """Predictions and costs of a classifier of this package."""
+    build = functools.partial(
+        ks.models.build_activity_classifier,
+        cell=cell,
+        **{**RECORDED_SIZES, "units": UNITS[cell]},
+    )
+    smallest = min(len(train) for train, _ in folds)
+    trainer = ActivityTrainer(windows, build, RECORDED, smallest, verbose=0)
+    predicted = np.zeros(len(windows.y), int)
+    begun = time.process_time()
+    for train, test in folds:
+        trained = trainer.train(seed, train)
+        predicted[test] = trained.probabilities(test, "final").argmax(axis=1)
+    minutes = (time.process_time() - begun) / 60 / len(folds)
+    model = trained.deploy("classifier")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "classifier.keras")
+        model.save(path)
+        size = path.stat().st_size
+    latency = latency_of(model.predict_on_batch, windows.x[:1])
+    return predicted, [model.count_params(), size, minutes, latency]
 
 
 def latency_of(predict, window):
@@ -109,63 +122,39 @@ def latency_of(predict, window):
     return 1e3 * float(np.median(times))
 
 
-def forest_row(windows, folds, seeds):
-    """A random forest on statistics."""
-    x = window_statistics(windows.x).reshape(len(windows.x), -1)
-    predicted = np.zeros((len(seeds), len(windows.y)), int)
-    begun = time.process_time()
-    for own, seed in zip(predicted, seeds, strict=True):
-        for train, test in folds:
-            forest = RandomForestClassifier(500, random_state=seed)
-            forest.fit(x[train], windows.y[train])
-            own[test] = forest.predict(x[test])
-    minutes = (time.process_time() - begun) / 60 / len(seeds) / len(folds)
-
-    def predict(window):
-        forest.predict(window_statistics(window).reshape(1, -1))
-
-    trees = [tree.tree_ for tree in forest.estimators_]
-    size = sum(t.node_count * t.__getstate__()["nodes"].itemsize for t in trees)
-    return row(
-        "random forest, statistics",
-        windows,
-        predicted,
-        sum(tree.node_count for tree in trees),
-        size,
-        minutes,
-        latency_of(predict, windows.x[:1]),
+def by_subject(windows, predicted):
+    """Accuracy of each subject."""
+    right = predicted == windows.y
+    return np.array(
+        [
+            right[windows.subject == one].mean()
+            for one in np.unique(windows.subject)
+        ]
     )
 
 
-def network_row(windows, folds, seeds, cell):
-    """A classifier of this package."""
-    sizes = {**RECORDED_SIZES, **OWN_SIZES.get(cell, {})}
-    build = functools.partial(
-        ks.models.build_activity_classifier, cell=cell, **sizes
+def row(name, windows, predicted, costs):
+    """One line of the table: a prediction and costs a seed."""
+    scores = [
+        activity.Score.of(windows.y, one, len(windows.classes))
+        for one in predicted
+    ]
+    numbers, size, minutes, latency = np.mean(costs, axis=0)
+    spread = [
+        mean_and_deviation(values)
+        for values in (
+            [score.accuracy for score in scores],
+            [by_subject(windows, one).mean() for one in predicted],
+            [score.macro_f1 for score in scores],
+        )
+    ]
+    cells = (
+        f"{numbers:,.0f}",
+        f"{size:,.0f}",
+        f"{minutes:.1f}",
+        f"{latency:.1f}",
     )
-    smallest = min(len(train) for train, _ in folds)
-    trainer = ActivityTrainer(windows, build, RECORDED, smallest, verbose=0)
-    predicted = np.zeros((len(seeds), len(windows.y)), int)
-    begun = time.process_time()
-    for own, seed in zip(predicted, seeds, strict=True):
-        for train, test in folds:
-            trained = trainer.train(seed, train)
-            own[test] = trained.probabilities(test, "final").argmax(axis=1)
-    minutes = (time.process_time() - begun) / 60 / len(seeds) / len(folds)
-    model = trained.deploy("classifier")
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, "classifier.keras")
-        model.save(path)
-        size = path.stat().st_size
-    return row(
-        f"{cell}, {sizes['units']} units",
-        windows,
-        predicted,
-        model.count_params(),
-        size,
-        minutes,
-        latency_of(model.predict_on_batch, windows.x[:1]),
-    )
+    return [f"{NAMES[name]} ({len(predicted)})", *spread, *cells]
 
 
 def simple_row(name, baseline, windows, folds):
@@ -177,6 +166,30 @@ def simple_row(name, baseline, windows, folds):
     return [name, *numbers, "", "", f"{minutes:.1f}", ""]
 
 
+def difference(windows, first, second):
+    """The second's accuracy less the first's, by subject, over equal seeds."""
+    seeds = min(len(first), len(second))
+    found = [
+        by_subject(windows, other) - by_subject(windows, one)
+        for one, other in zip(first[:seeds], second[:seeds], strict=True)
+    ]
+    each = np.mean(found, axis=0)
+    error = each.std(ddof=1) / np.sqrt(len(each))
+    return (
+        f"{each.mean():+.4f}, standard error {error:.4f} over {len(each)} "
+        f"subjects, {seeds} seeds"
+    )
+
+
+def run(name, windows, folds, seed, python):
+    """Predictions and costs of a classifier with one seed."""
+    if name == "forest":
+        return forest(windows, folds, seed)
+    if name in UNITS:
+        return network(windows, folds, seed, name)
+    return peer(windows, folds, seed, name, python)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
@@ -184,24 +197,43 @@ def main():
     )
     parser.add_argument("--data", required=True, help="as load_recordings")
     parser.add_argument("--peer-python", help="a Python that has the package")
-    parser.add_argument("--cell", nargs="*", default=["larnn", "lstm", "gru"])
+    parser.add_argument(
+        "--classifiers", nargs="+", choices=NAMES, default=list(NAMES)
+    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--folder", help="keeps what was found")
     given = parser.parse_args()
     windows = activity.load_recordings(given.data)
     folds = subject_folds(windows.subject, given.folds)
-    seeds = given.seeds
+    folder = pathlib.Path(given.folder or tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
     statistics = functools.partial(logistic_baseline, features="statistics")
     rows = [
         simple_row("most frequent class", majority_baseline, windows, folds),
         simple_row("logistic regression", statistics, windows, folds),
-        forest_row(windows, folds, seeds),
-        *run_peer(windows, folds, seeds, given.peer_python),
-        *(network_row(windows, folds, seeds, cell) for cell in given.cell),
     ]
-    head = ["classifier", "accuracy", "mean of subjects", "macro F1"]
+    predicted = {}
+    for name in given.classifiers:
+        found = []
+        for seed in given.seeds:
+            path = folder / f"{name}_{seed}.npz"
+            if not path.exists():
+                own, costs = run(name, windows, folds, seed, given.peer_python)
+                np.savez(path, predicted=own, costs=costs)
+            with np.load(path) as file:
+                found.append((file["predicted"], file["costs"]))
+        predicted[name] = [own for own, _ in found]
+        rows.append(
+            row(name, windows, predicted[name], [costs for _, costs in found])
+        )
+        print(*rows[-1], sep=" | ", flush=True)
+    head = ["classifier (seeds)", "accuracy", "mean of subjects", "macro F1"]
     costs = ["parameters", "bytes", "minutes", "ms a window"]
     print(markdown_table([*head, *costs], rows))
+    if {"larnn", "lstm"} <= predicted.keys():
+        print("LARNN less LSTM, by subject:", end=" ")
+        print(difference(windows, predicted["lstm"], predicted["larnn"]))
 
 
 if __name__ == "__main__":
