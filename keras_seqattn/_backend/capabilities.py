@@ -11,6 +11,11 @@ def fuses_loop_bodies() -> bool:
     return keras.backend.backend() == "jax"
 
 
+def fuses_layer_normalization() -> bool:
+    """Whether `ops.layer_normalization` is one operation, not several."""
+    return keras.backend.backend() == "torch"
+
+
 def runs_plain_rnn_faster() -> bool:
     """Whether Keras' LSTM and GRU are faster with `use_cudnn=False`.
 

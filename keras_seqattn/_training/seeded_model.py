@@ -48,8 +48,19 @@ class SeededModel:
         ]
         self._variables = [*variables, *optimizer.variables]
         # The first step of a model draws random numbers that later ones do
-        # not. After it, all seeds shuffle alike.
-        self.model.train_on_batch(*batch)
+        # not. After it, all seeds shuffle alike. It is a step of `fit`, and
+        # there is a row left for another: else what it compiles is compiled
+        # again for `fit`.
+        size = len(batch[0])
+        x, y, *weights = (np.concatenate([a, a[:1]]) for a in batch)
+        self.model.fit(
+            x,
+            y,
+            sample_weight=weights[0] if weights else None,
+            batch_size=size,
+            steps_per_epoch=1,
+            verbose=0,
+        )
 
     def fit(
         self,

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seqattn._backend.capabilities import fuses_layer_normalization
 from keras_seqattn._checks import check_mask
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
@@ -239,20 +240,28 @@ class TemporalAttention(keras.layers.Layer):
 
     def _score(self, inputs: Any) -> Any:
         """Return the scores before the softmax, (batch, time), float32."""
-        hidden = ops.matmul(inputs, self.kernel) + self.bias
-        hidden = at_least_float32(hidden)
-        if self.normalize:
+        shape = ops.shape(inputs)
+        kernel, bias = self.kernel, self.bias
+        centred = self.normalize and not fuses_layer_normalization()
+        if centred:
+            # Of centred weights the projection has no mean over its units,
+            # and one product of two matrices is faster than a batch of them.
+            kernel = kernel - ops.mean(kernel, axis=-1, keepdims=True)
+            bias = bias - ops.mean(bias)
+            inputs = ops.reshape(inputs, (-1, shape[-1]))
+        hidden = at_least_float32(ops.matmul(inputs, kernel) + bias)
+        if centred:
+            variance = ops.mean(ops.square(hidden), axis=-1, keepdims=True)
+            hidden = hidden * ops.rsqrt(variance + self.epsilon)
+            hidden = hidden * self.gamma + self.beta
+        elif self.normalize:
             hidden = ops.layer_normalization(
-                hidden,
-                self.gamma,
-                self.beta,
-                epsilon=self.epsilon,
+                hidden, self.gamma, self.beta, epsilon=self.epsilon
             )
-        hidden = self.activation(hidden)
-        scores = ops.matmul(hidden, self.score_kernel)
+        scores = ops.matmul(self.activation(hidden), self.score_kernel)
         if self.use_score_bias:
             scores = scores + self.score_bias
-        return ops.squeeze(scores, axis=-1)
+        return ops.reshape(scores, shape[:2])
 
     @staticmethod
     def _softmax_over_time(scores: Any, mask: Any) -> Any:
