@@ -110,31 +110,48 @@ def _jax_scan(
     from jax import numpy as jnp
 
     length = next(iter(inputs.values())).shape[0]
+    first = history
     size = {name: x.shape[0] for name, x in history.items()}
-    history = {
-        name: jnp.concatenate([x, jnp.zeros((length, *x.shape[1:]), x.dtype)])
-        for name, x in history.items()
-    }
+    # A window of one row travels in the loop. Read from the history, XLA
+    # would read it again after the next row was written, and copy the whole
+    # history at each step for that.
+    one = 1 in size.values()
+    if not one:
+        history = {
+            name: jnp.concatenate(
+                [x, jnp.zeros((length, *x.shape[1:]), x.dtype)]
+            )
+            for name, x in history.items()
+        }
 
     def body(state: Any, row: Any) -> tuple[Any, Any]:
         carry, history = state
         index, row = row
-        window = {
-            name: jax.lax.dynamic_slice_in_dim(x, index, size[name])
-            for name, x in history.items()
-        }
+        window = history
+        if not one:
+            window = {
+                name: jax.lax.dynamic_slice_in_dim(x, index, size[name])
+                for name, x in history.items()
+            }
         carry, outputs, new_row = step(index, carry, row, window)
+        if one:
+            history = {name: x[None] for name, x in new_row.items()}
+            return (carry, history), (outputs, new_row)
         history = {
             name: jax.lax.dynamic_update_index_in_dim(
                 x, new_row[name], index + size[name], 0
             )
             for name, x in history.items()
         }
-        return (carry, history), outputs
+        return (carry, history), (outputs, {})
 
-    (carry, history), outputs = jax.lax.scan(
+    (carry, history), (outputs, rows) = jax.lax.scan(
         body, (carry, history), (jnp.arange(length), inputs)
     )
+    if one:
+        history = {
+            name: jnp.concatenate([x, rows[name]]) for name, x in first.items()
+        }
     return carry, outputs, history
 
 
