@@ -21,7 +21,12 @@ _KINDS = {
 
 
 def check_array(
-    name: str, value: Any, axes: str | None = None, kinds: str = "buif"
+    name: str,
+    value: Any,
+    axes: str | None = None,
+    kinds: str = "buif",
+    *,
+    copy: bool = True,
 ) -> np.ndarray:
     """Return what a user gave as an array of one's own, or raise.
 
@@ -34,6 +39,7 @@ def check_array(
         axes: Their names, such as `"(bins, units)"`: the rank. Or one of
             several: `"(bins,) or (bins, axes)"`. Default: any rank.
         kinds: Kinds of NumPy's types that are taken.
+        copy: Whether it is one's own, since the caller may go on writing.
     """
     if np.ma.is_masked(value):
         raise ValueError(
@@ -42,8 +48,7 @@ def check_array(
             "with NaN where it may hold such, or leave them out."
         )
     try:
-        # A copy: the caller may go on writing into his.
-        array = np.array(value)
+        array = np.array(value) if copy else np.asarray(value)
     except ValueError as error:
         raise ValueError(
             f"`{name}` must be an array{f' {axes}' if axes else ''}. Received: "
@@ -100,6 +105,17 @@ def check_text(name: str, value: Any) -> str:
     return str(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value`, or raise if it is neither True nor False."""
+    # The text "false" is true to Python.
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(
+            f"`{name}` must be True or False (in JSON true or false, without "
+            f"quotes). Received: {name}={value!r}"
+        )
+    return bool(value)
+
+
 def check_positive_integer(name: str, value: Any) -> int:
     """Return `value` as an int, or raise if it is not an integer >= 1."""
     if (
@@ -148,13 +164,16 @@ def check_positive_rate(name: str, value: Any) -> float:
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
-    """Return `value`, or raise if it is not one of `choices`."""
+    """Return the one of `choices` that `value` is, or raise."""
     choices = tuple(choices)
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
-        )
-    return value
+    for choice in choices:
+        # Neither is True 1, nor can an array be told from a text.
+        same_kind = isinstance(value, bool) == isinstance(choice, bool)
+        if np.ndim(value) == 0 and same_kind and value == choice:
+            return choice
+    raise ValueError(
+        f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+    )
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
@@ -215,6 +234,17 @@ def check_non_negative_number(name: str, value: Any) -> float:
             f"Received: {name}={value!r}"
         )
     return float(value)
+
+
+def random_generator(seed: Any) -> np.random.Generator:
+    """Return NumPy's generator of a seed, or raise if it is none."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`seed` must be what `numpy.random.default_rng` takes, such as an "
+            f"integer that is not negative. Received: seed={seed!r}"
+        ) from error
 
 
 def check_finite_number(name: str, value: Any) -> float:

@@ -1,7 +1,6 @@
 """Timestep selection: from attention scores to a window length."""
 
 import dataclasses
-import numbers
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +9,9 @@ import numpy as np
 
 from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_rate
 
 RULES = ("default", "original")
 
@@ -258,21 +259,12 @@ def recommend_timesteps(
 
 def check_threshold(threshold: float) -> float:
     """Return `threshold` as a float, or raise if it is not in (0, 1]."""
-    if not isinstance(threshold, numbers.Real) or not 0 < threshold <= 1:
-        raise ValueError(
-            "`threshold` must be in the range (0, 1], a share of the "
-            f"attention. Received: threshold={threshold}"
-        )
-    return float(threshold)
+    return check_positive_rate("threshold", threshold)
 
 
 def check_tolerance(tolerance: float) -> float:
     """Return `tolerance` as a float, or raise if it is not >= 0."""
-    if not tolerance >= 0:
-        raise ValueError(
-            f"`tolerance` must be 0 or more. Received: tolerance={tolerance}"
-        )
-    return float(tolerance)
+    return check_non_negative_number("tolerance", tolerance)
 
 
 def _select(profile: np.ndarray, threshold: float) -> int:

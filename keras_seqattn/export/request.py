@@ -5,6 +5,8 @@ import importlib.util
 import pathlib
 from typing import Any
 
+from keras_seqattn._checks import check_flag
+
 FORMATS = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 """The formats, and how the name of a file of each ends."""
 
@@ -34,6 +36,9 @@ class Request:
     batch_size: int | None = None
     preprocessing: dict[str, Any] | None = None
     quantize: str | None = None
+
+    def __post_init__(self) -> None:
+        check_flag("attention_scores", self.attention_scores)
 
     def check_packages(self) -> None:
         """Raise an ImportError that says what to install."""

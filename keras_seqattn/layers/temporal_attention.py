@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_mask
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
@@ -134,7 +135,7 @@ class TemporalAttention(keras.layers.Layer):
             units = check_positive_integer("units", units)
         self.units = units
         self.activation = keras.activations.get(activation)
-        self.normalize = bool(normalize)
+        self.normalize = check_flag("normalize", normalize)
         if units == 1 and self.normalize:
             raise ValueError(
                 "`units` must be 2 or more with `normalize=True`: one number, "
@@ -142,7 +143,7 @@ class TemporalAttention(keras.layers.Layer):
                 "uniform. Or give `normalize=False`. Received: units=1"
             )
         self.epsilon = check_positive_number("epsilon", epsilon)
-        self.use_score_bias = bool(use_score_bias)
+        self.use_score_bias = check_flag("use_score_bias", use_score_bias)
         self.dropout = check_rate("dropout", dropout)
         self.seed = seed
         if self.dropout > 0:

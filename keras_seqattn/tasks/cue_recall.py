@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_seqattn._checks import check_integer_range
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import random_generator
 from keras_seqattn.tasks.memory_batch import MemoryBatch
 from keras_seqattn.tasks.memory_batch import ReferenceLevel
 from keras_seqattn.tasks.memory_batch import check_times_and_sizes
@@ -129,7 +130,7 @@ class CueRecall:
             is 0, the value and the answer are 1 with a cue and 0 without.
         """
         batch_size = check_positive_integer("batch_size", batch_size)
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         there = rng.integers(2, size=(batch_size, 1))
         delay = rng.integers(
             *self.delay_range, size=(batch_size, 1), endpoint=True
@@ -149,7 +150,7 @@ class CueRecall:
         """
         close, far = self.delay_range
         delay = np.array([[close], [(close + far) // 2], [far]])
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         return self._batch(rng, np.ones((3, 1), np.int64), delay)
 
     def answers(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:

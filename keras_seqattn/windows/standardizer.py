@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._checks import to_float32
+
 
 @dataclasses.dataclass(frozen=True)
 class Standardizer:
@@ -52,10 +54,10 @@ class Standardizer:
         return cls(data.mean(axis=axis), np.where(alive, deviation, 1.0))
 
     def transform(self, data: np.ndarray) -> np.ndarray:
-        return ((data - self.mean) / self.scale).astype("float32")
+        return _to_float32((data - self.mean) / self.scale)
 
     def inverse(self, data: np.ndarray) -> np.ndarray:
-        return (data * self.scale + self.mean).astype("float32")
+        return _to_float32(data * self.scale + self.mean)
 
     def layer(self, name: str, invert: bool = False) -> keras.layers.Layer:
         """Return the same, or its inverse, as a layer for a saved model."""
@@ -66,6 +68,16 @@ class Standardizer:
             dtype="float32",
             name=name,
         )
+
+
+def _to_float32(data: np.ndarray) -> np.ndarray:
+    found = to_float32(data)
+    if np.isinf(found).any():
+        raise ValueError(
+            "Numbers must stay finite in float32 when they are standardized. "
+            f"Received: {np.isinf(found).sum()} that do not"
+        )
+    return found
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")

@@ -105,7 +105,7 @@ def test_smallest_number_that_holds_the_share(counts, low, high):
 
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.01, 5, float("nan")])
 def test_thresholds_out_of_range(threshold):
-    with pytest.raises(ValueError, match=r"range \(0, 1\].*Received"):
+    with pytest.raises(ValueError, match="above 0 and at most 1. Received"):
         ks.decoding.select_timesteps(UNIFORM, threshold)
 
 
@@ -184,8 +184,8 @@ def test_recommendation_uses_the_mean_over_seeds_and_the_tolerance():
     [
         ((lambda k: 1.0, 9, 8), r"`proposal` must be in 1 .. 8"),
         ((lambda k: 1.0, 0, 8), "`proposal` must be a positive integer"),
-        ((lambda k: 1.0, 2, 8, -1), "`tolerance` must be 0 or more"),
-        ((lambda k: 1.0, 2, 8, float("nan")), "`tolerance` must be 0"),
+        ((lambda k: 1.0, 2, 8, -1), "`tolerance` must be a finite"),
+        ((lambda k: 1.0, 2, 8, float("nan")), "`tolerance` must be a finite"),
         ((lambda k: float("nan"), 2, 8), "score at 8 timesteps must be finite"),
     ],
 )

@@ -19,8 +19,8 @@ from tests.fuzz.doors import MOVEMENT
 from tests.fuzz.doors import SIGNALS
 from tests.fuzz.doors import SPIKES
 from tests.fuzz.doors import TABLE
-from tests.fuzz.doors import X
-from tests.fuzz.doors import numbers
+from tests.fuzz.parts import X
+from tests.fuzz.parts import numbers
 
 Rng = np.random.Generator
 

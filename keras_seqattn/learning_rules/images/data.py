@@ -179,7 +179,8 @@ def load_mnist(path: str | os.PathLike[str]) -> LabelledImages:
             names, f"An `.npz` file of MNIST must hold {', '.join(names)}."
         )
         x_train, y_train, x_test, y_test = (
-            file.read(name, REAL) for name in names
+            file.read(name, REAL, (2, 3, 4) if name[0] == "x" else 1)
+            for name in names
         )
     return LabelledImages(
         _rows(x_train), y_train, _rows(x_test), y_test, "MNIST"
@@ -200,11 +201,9 @@ def _split(
 
 
 def _rows(images: np.ndarray) -> np.ndarray:
-    """Return images as rows of pixels in [0, 1]; floats may be so already."""
-    rows = np.reshape(images, (len(images), -1))
-    if rows.dtype.kind == "f" and rows.max(initial=0) <= 1:
-        return rows
-    return rows / np.float32(255)
+    """Return images as rows of pixels in [0, 1], as they may be already."""
+    rows = np.reshape(images, (len(images), math.prod(images.shape[1:])))
+    return rows / np.float32(255 if rows.max(initial=0) > 1 else 1)
 
 
 def _idx_pair(
