@@ -105,7 +105,7 @@ def test_smallest_number_that_holds_the_share(counts, low, high):
 
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.01, 5, float("nan")])
 def test_thresholds_out_of_range(threshold):
-    with pytest.raises(ValueError, match="above 0 and at most 1. Received"):
+    with pytest.raises(ValueError, match=r"above 0 and at most 1. Received"):
         ks.decoding.select_timesteps(UNIFORM, threshold)
 
 
