@@ -93,6 +93,32 @@ def test_a_seed_is_what_numpy_takes(door, seed):
         door(seed)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ones((4, 2)) + 1j,
+        np.ones((4, 2)).astype(str),
+        np.ma.array(np.ones((4, 2)), mask=np.eye(4, 2)),
+        [[1, 2], [3]],
+        {"a": 1},
+    ],
+)
+def test_what_is_no_array_of_numbers(wrong):
+    y = np.arange(4) % 2
+    batch = ks.tasks.CueRecall().test_cases()
+    for door in (
+        ks.windows.Standardizer.fit,
+        lambda x: ks.learning_rules.LabelledImages(x, y, x, y),
+        lambda x: ks.tasks.CueRecall().correct(x, batch),
+        lambda x: ks.tasks.accuracy_by_delay(y > 0, y, x),
+        lambda x: ks.decoding.recommend_timesteps(lambda k: x, 2, 3),
+    ):
+        with pytest.raises(
+            ValueError, match=r"must (not be masked|be an|hold)"
+        ):
+            door(wrong)
+
+
 def test_numbers_are_numbers():
     for tolerance in ("0.01", True, np.nan, -1):
         with pytest.raises(ValueError, match="`tolerance` must be"):

@@ -213,7 +213,8 @@ def recommend_timesteps(
 
     def is_enough(k: int) -> bool:
         if k not in scores:
-            values = np.atleast_1d(np.asarray(score(k), dtype=np.float64))
+            found = np.atleast_1d(check_array("score", score(k)))
+            values = found.astype(np.float64)
             if not np.isfinite(values).all():
                 raise ValueError(
                     f"The score at {k} timesteps must be finite. "

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import to_float32
 
 
@@ -41,7 +42,7 @@ class Standardizer:
             axis: The axes to take them over. Default: the first. For windows
                 (windows, timesteps, channels) `(0, 1)`: one mean a channel.
         """
-        data = np.asarray(data, dtype=np.float64)
+        data = check_array("data", data, copy=False).astype(np.float64)
         if not data.size or not np.isfinite(data).all():
             raise ValueError(
                 "`data` must hold finite numbers to take a mean and a "

@@ -124,8 +124,9 @@ class _Session:
         path = FOLDER / "none" / "session.npz" if wrongly else self.path
         refused, _ = self.ask(self.session.save, path)
         if not refused:
-            assert not self.begun or path.stat().st_mode & 0o777 == 0o600
-            assert not self.linked or path.is_symlink()
+            mode = path.stat().st_mode & 0o777
+            assert not self.begun or mode == 0o600, f"its mode became {mode:o}"
+            assert not self.linked or path.is_symlink(), "the link is replaced"
             if not self.linked and self.rng.random() < 0.5:
                 path.rename(FOLDER / "elsewhere.npz")
                 path.symlink_to(FOLDER / "elsewhere.npz")
@@ -228,9 +229,9 @@ def others(rng: np.random.Generator, ask: Ask) -> None:
             (folder / str(name)).symlink_to(OTHERS)
         else:
             (folder / str(name)).write_text('{"theirs": 1}')
-    before = {path.name: path.read_text() for path in folder.iterdir()}
+    before = _files(folder, ())
     refused, _ = ask(_run, folder, rng.random() < 0.5, ", ".join(before))
-    after = {path.name: path.read_text() for path in folder.iterdir()}
+    after = _files(folder, ())
     assert refused and after == before, f"{before} became {after}"
     assert OTHERS.read_text() == "precious", "somebody's file is written"
 
@@ -241,12 +242,14 @@ DERIVED = ("lock", "results.*", "*.png", "best_model.keras", "oracle.json")
 DERIVED += ("recipe.json", "model.json", "events.*")
 
 
-def _files(folder: pathlib.Path) -> dict[str, Any]:
+def _files(
+    folder: pathlib.Path, derived: tuple[str, ...] = DERIVED
+) -> dict[str, Any]:
     return {
         str(path): os.readlink(path) if path.is_symlink() else path.read_bytes()
         for path in folder.rglob("*")
         if (path.is_symlink() or path.is_file())
-        and not any(map(path.match, DERIVED))
+        and not any(map(path.match, derived))
     }
 
 

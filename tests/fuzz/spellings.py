@@ -36,6 +36,11 @@ def _one(rng: Rng, *of: Any) -> Any:
     return of[rng.integers(len(of))]
 
 
+def _seldom(rng: Rng, usual: Any, *of: Any) -> Any:
+    """Mostly the usual one: one change at a time is seen for itself."""
+    return usual if rng.random() < 0.7 else _one(rng, *of)
+
+
 def _arrays(found: Any) -> list[Any]:
     """What windows hold, channels in order, subjects by who is who."""
     order = np.argsort(found.channels)
@@ -55,17 +60,18 @@ def table(rng: Rng) -> list[Any]:
         frame["subject"] = 2**53 + other.astype("int64")
     if rng.random() < 0.3:
         frame["label"] = [_one(rng, "", " ") + x for x in frame["label"]]
-    separator = _one(rng, ",", ";", "\t")
+    separator = _seldom(rng, ",", ";", "\t")
     text = frame.to_csv(
         index=False,
         sep=separator,
         decimal="." if separator == "," else _one(rng, ".", ","),
-        lineterminator=_one(rng, "\n", "\r\n"),
-        quoting=int(rng.integers(3)),
+        lineterminator=_seldom(rng, "\n", "\r\n"),
+        quoting=_seldom(rng, 0, 1, 2),
     )
-    text += "\n" * int(rng.integers(3))
-    data = text.encode(_one(rng, "utf-8", "utf-8-sig", "utf-16", "latin-1"))
-    path = FOLDER / _one(rng, "a.csv", "a.CSV", "a.csv.gz")
+    text += "\n" * _seldom(rng, 0, 1, 2)
+    codes = ("utf-8", "utf-8-sig", "utf-16", "latin-1")
+    data = text.encode(_seldom(rng, *codes))
+    path = FOLDER / _seldom(rng, "a.csv", "a.CSV", "a.csv.gz")
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return _arrays(activity.load_recordings(path))
 

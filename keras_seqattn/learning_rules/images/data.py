@@ -9,6 +9,8 @@ import pathlib
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import to_float32
 from keras_seqattn._files.array_file import REAL
 from keras_seqattn._files.array_file import ArrayFile
 
@@ -48,8 +50,8 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
-            x = np.asarray(getattr(self, f"x_{part}"), "float32")
-            y = np.asarray(getattr(self, f"y_{part}"))
+            x = to_float32(check_array(f"x_{part}", getattr(self, f"x_{part}")))
+            y = check_array(f"y_{part}", getattr(self, f"y_{part}"))
             if x.ndim != 2 or y.shape != x.shape[:1] or 0 in x.shape:
                 raise ValueError(
                     f"`x_{part}` and `y_{part}` must have the shapes (images, "
