@@ -312,11 +312,11 @@ def _check_scores(scores: Any) -> np.ndarray:
             "`attention_scores` must be finite. Received: NaN or infinity in "
             f"{(~np.isfinite(scores)).any(axis=1).sum()} windows"
         )
-    if (scores < 0).any() or not scores.sum() > 0:
+    if (scores < 0).any() or not scores.any():
         raise ValueError(
             "`attention_scores` must not be negative nor all zero: pass the "
             "weights after the softmax. Received: minimum "
-            f"{scores.min()}, sum {scores.sum()}"
+            f"{scores.min()}, maximum {scores.max()}"
         )
     return scores
 
@@ -332,6 +332,6 @@ def _check_weights(sample_weight: Any, scores: np.ndarray) -> np.ndarray:
             f"Received: shape {weight.shape} for {len(scores)} windows, "
             f"{wrong.sum()} of another kind"
         )
-    if not weight.sum() > 0:
+    if not weight.any():
         raise ValueError("`sample_weight` must not be all zero.")
     return weight

@@ -66,6 +66,12 @@ class Request:
                 f"The name of a {self.format} file must end with {ending!r}. "
                 f"Received: path={str(path)!r}"
             )
+        above = next(folder for folder in path.parents if folder.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(
+                f"{str(above)!r} is a file, so nothing can be written below "
+                f"it. Received: path={str(path)!r}"
+            )
         ours = path.is_file() if ending else (path / "saved_model.pb").exists()
         if path.exists() and not ours:
             kind = "a file" if ending else "a SavedModel"

@@ -125,6 +125,18 @@ def test_bad_scores(scores, message):
         ks.decoding.select_timesteps(scores)
 
 
+def test_scores_and_weights_too_large_to_add():
+    scores = np.array([[0.1, 0.9], [0.2, 0.8]])
+    assert ks.decoding.select_timesteps(1e307 * scores).timesteps == 2
+    with pytest.raises(ValueError, match="must have a finite sum"):
+        ks.decoding.select_timesteps(np.full((9, 9), 1e308))
+    for weight in (np.inf, np.nan, 1e308):
+        with pytest.raises(ValueError, match="`sample_weight` must"):
+            ks.decoding.select_timesteps(
+                np.repeat(scores, 5, axis=0), sample_weight=[weight] * 10
+            )
+
+
 def test_bad_weights_and_rule():
     with pytest.raises(ValueError, match="one number >= 0 a window"):
         ks.decoding.select_timesteps(UNIFORM, sample_weight=np.ones(3))

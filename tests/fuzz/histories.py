@@ -153,7 +153,8 @@ class _Session:
         if not refused:
             _same(given, found := self.session.state_dict())
             del found["fingerprint"]
-            assert all(np.isfinite(x).all() for x in found.values())
+            finite = all(np.isfinite(x).all() for x in found.values())
+            assert finite, "a state is not finite"
             self.session.load_state_dict(before)
         return refused
 

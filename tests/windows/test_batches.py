@@ -206,6 +206,12 @@ def test_numbers_that_float32_does_not_hold():
         batches[1]
 
 
-def test_no_labels_have_no_weights():
+def test_what_is_no_label_has_no_weight():
     with pytest.raises(ValueError, match="`y` must hold labels"):
         class_weights(np.array([], "int64"))
+    for y in (np.eye(3)[[0, 1, 1]], np.eye(3, dtype="int64")):
+        with pytest.raises(ValueError, match="`y` must be of rank 1"):
+            class_weights(y)
+    for y in ([0.0, 1.0], ["a", "b"], [True, False]):
+        with pytest.raises(ValueError, match="`y` must hold integers"):
+            class_weights(y)

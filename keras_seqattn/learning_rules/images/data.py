@@ -217,7 +217,15 @@ def _idx_pair(
             if file.exists():
                 found.append(_read_idx(file))
                 break
-    return (_rows(found[0]), found[1]) if len(found) == 2 else None
+    if len(found) < 2:
+        return None
+    images, labels = found
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"The images and labels of {part!r} in {str(folder)!r} must be "
+            f"equally many. Received: shapes {images.shape}, {labels.shape}"
+        )
+    return _rows(images), labels
 
 
 def _read_idx(path: pathlib.Path) -> np.ndarray:

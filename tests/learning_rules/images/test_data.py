@@ -121,6 +121,10 @@ def test_broken_mnist_files(tmp_path):
         learning_rules.load_mnist(tmp_path / "a.npz")
     write_idx(tmp_path / "train-labels-idx1-ubyte", LABELS)
     file = tmp_path / "train-images-idx3-ubyte"
+    for images in (len(LABELS) + 1, len(LABELS) - 1):
+        write_idx(file, np.zeros((images, 2, 2)))
+        with pytest.raises(ValueError, match="must be equally many"):
+            learning_rules.load_mnist(tmp_path)
     write_idx(file, np.zeros((8, 2, 2)))
     whole = file.read_bytes()
     for broken in (whole[:-1], whole[:9], b"", b"\0\0\x0d" + whole[3:]):
