@@ -3,7 +3,6 @@
 Every message says what is wrong, what was expected and what was received.
 """
 
-import math
 import numbers
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +20,12 @@ _KINDS = {
 
 
 def check_array(
-    name: str, value: Any, axes: str | None = None, kinds: str = "buif"
+    name: str,
+    value: Any,
+    axes: str | None = None,
+    kinds: str = "buif",
+    *,
+    copy: bool = True,
 ) -> np.ndarray:
     """Return what a user gave as an array of one's own, or raise.
 
@@ -34,6 +38,7 @@ def check_array(
         axes: Their names, such as `"(bins, units)"`: the rank. Or one of
             several: `"(bins,) or (bins, axes)"`. Default: any rank.
         kinds: Kinds of NumPy's types that are taken.
+        copy: Whether it is one's own, since the caller may go on writing.
     """
     if np.ma.is_masked(value):
         raise ValueError(
@@ -42,8 +47,7 @@ def check_array(
             "with NaN where it may hold such, or leave them out."
         )
     try:
-        # A copy: the caller may go on writing into his.
-        array = np.array(value)
+        array = np.array(value) if copy else np.asarray(value)
     except ValueError as error:
         raise ValueError(
             f"`{name}` must be an array{f' {axes}' if axes else ''}. Received: "
@@ -100,6 +104,17 @@ def check_text(name: str, value: Any) -> str:
     return str(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value`, or raise if it is neither True nor False."""
+    # The text "false" is true to Python.
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(
+            f"`{name}` must be True or False (in JSON true or false, without "
+            f"quotes). Received: {name}={value!r}"
+        )
+    return bool(value)
+
+
 def check_positive_integer(name: str, value: Any) -> int:
     """Return `value` as an int, or raise if it is not an integer >= 1."""
     if (
@@ -119,7 +134,7 @@ def check_positive_integer(name: str, value: Any) -> int:
 
 def check_positive_number(name: str, value: Any) -> float:
     """Return `value` as a float, or raise if it is not finite and > 0."""
-    if not _is_number(value) or not math.isfinite(value) or value <= 0:
+    if not _is_finite(value) or value <= 0:
         raise ValueError(
             f"`{name}` must be a finite number above 0. "
             f"Received: {name}={value!r}"
@@ -148,13 +163,16 @@ def check_positive_rate(name: str, value: Any) -> float:
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
-    """Return `value`, or raise if it is not one of `choices`."""
+    """Return the one of `choices` that `value` is, or raise."""
     choices = tuple(choices)
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
-        )
-    return value
+    for choice in choices:
+        # Neither is True 1, nor can an array be told from a text.
+        same_kind = isinstance(value, bool) == isinstance(choice, bool)
+        if np.ndim(value) == 0 and same_kind and value == choice:
+            return choice
+    raise ValueError(
+        f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+    )
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
@@ -204,12 +222,17 @@ def check_non_negative_integer(name: str, value: Any) -> int:
             f"`{name}` must be an integer that is not negative. "
             f"Received: {name}={value!r}"
         )
+    # As large as a seed may be.
+    if int(value) >= 2**32:
+        raise ValueError(
+            f"`{name}` must be below 2**32. Received: {name}={value!r}"
+        )
     return int(value)
 
 
 def check_non_negative_number(name: str, value: Any) -> float:
     """Return `value` as a float, or raise if it is not finite and >= 0."""
-    if not _is_number(value) or not math.isfinite(value) or value < 0:
+    if not _is_finite(value) or value < 0:
         raise ValueError(
             f"`{name}` must be a finite number that is not negative. "
             f"Received: {name}={value!r}"
@@ -217,9 +240,20 @@ def check_non_negative_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def random_generator(seed: Any) -> np.random.Generator:
+    """Return NumPy's generator of a seed, or raise if it is none."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`seed` must be what `numpy.random.default_rng` takes, such as an "
+            f"integer that is not negative. Received: seed={seed!r}"
+        ) from error
+
+
 def check_finite_number(name: str, value: Any) -> float:
     """Return `value` as a float, or raise if it is not finite."""
-    if not _is_number(value) or not math.isfinite(value):
+    if not _is_finite(value):
         raise ValueError(
             f"`{name}` must be a finite number. Received: {name}={value!r}"
         )
@@ -235,13 +269,19 @@ def check_integer_range(name: str, value: Any) -> tuple[int, int]:
             isinstance(end, numbers.Integral) and not isinstance(end, bool)
             for end in value
         )
-        or not 1 <= value[0] <= value[1]
+        or not 1 <= value[0] <= value[1] <= LARGEST
     ):
         raise ValueError(
             f"`{name}` must be two integers (smallest, largest), the smallest "
-            f"at least 1 and not above the largest. Received: {name}={value!r}"
+            "at least 1 and not above the largest, both below 2**31. "
+            f"Received: {name}={value!r}"
         )
     return int(value[0]), int(value[1])
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number, and one in float32 too."""
+    return _is_number(value) and abs(value) <= float(np.finfo("float32").max)
 
 
 def _is_number(value: Any) -> bool:

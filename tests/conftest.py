@@ -1,4 +1,3 @@
-import contextlib
 import os
 import pathlib
 import sys
@@ -53,19 +52,19 @@ def pytest_report_header() -> str:
 if keras.backend.backend() == "jax":
     import jax
 
-    # No type is changed by mixing, and a NaN is found where it arises.
-    jax.config.update("jax_numpy_dtype_promotion", "strict")
-    jax.config.update("jax_debug_nans", True)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(item: pytest.Item) -> None:
+        """No type is changed by mixing, and a NaN is found where it arises.
 
-    @pytest.fixture(autouse=True)
-    def what_is_meant(request):
-        marked = request.node.get_closest_marker
-        with contextlib.ExitStack() as stack:
-            if marked("nan"):
-                stack.enter_context(jax.debug_nans(False))
-            if marked("mixed_types"):
-                stack.enter_context(jax.numpy_dtype_promotion("standard"))
-            yield
+        Before the fixtures, which may be of the whole module.
+        """
+        mixed = item.get_closest_marker("mixed_types") is not None
+        jax.config.update(
+            "jax_numpy_dtype_promotion", "standard" if mixed else "strict"
+        )
+        jax.config.update(
+            "jax_debug_nans", item.get_closest_marker("nan") is None
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.decoding.decoder_parts import CORE
@@ -100,6 +101,8 @@ def calibrate(
     ```
     """
     check_recipe(recipe)
+    check_flag("labels", labels)
+    check_flag("fine_tune", fine_tune)
     if minutes is not None:
         check_non_negative_number("minutes", minutes)
     parts = DecoderParts(decoder, recording)

@@ -123,9 +123,12 @@ class KalmanFilter(SimpleDecoder):
             self.scale = CountScale.of(data, transform)
             scaled = self.scale(data.recording.spikes)
             for lag in self.lags:
-                self.model = LinearModel.fit(
-                    states, scaled, runs, lag, self.noise_scale
-                )
+                try:
+                    self.model = LinearModel.fit(
+                        states, scaled, runs, lag, self.noise_scale
+                    )
+                except np.linalg.LinAlgError:  # A gain that is not finite.
+                    continue
                 r2 = self.score(data, "validation").r2
                 if r2 > best:
                     best, chosen = r2, (self.scale, self.model)

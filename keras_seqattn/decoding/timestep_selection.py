@@ -1,7 +1,6 @@
 """Timestep selection: from attention scores to a window length."""
 
 import dataclasses
-import numbers
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +9,9 @@ import numpy as np
 
 from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_rate
 
 RULES = ("default", "original")
 
@@ -212,7 +213,8 @@ def recommend_timesteps(
 
     def is_enough(k: int) -> bool:
         if k not in scores:
-            values = np.atleast_1d(np.asarray(score(k), dtype=np.float64))
+            found = np.atleast_1d(check_array("score", score(k)))
+            values = found.astype(np.float64)
             if not np.isfinite(values).all():
                 raise ValueError(
                     f"The score at {k} timesteps must be finite. "
@@ -258,21 +260,12 @@ def recommend_timesteps(
 
 def check_threshold(threshold: float) -> float:
     """Return `threshold` as a float, or raise if it is not in (0, 1]."""
-    if not isinstance(threshold, numbers.Real) or not 0 < threshold <= 1:
-        raise ValueError(
-            "`threshold` must be in the range (0, 1], a share of the "
-            f"attention. Received: threshold={threshold}"
-        )
-    return float(threshold)
+    return check_positive_rate("threshold", threshold)
 
 
 def check_tolerance(tolerance: float) -> float:
     """Return `tolerance` as a float, or raise if it is not >= 0."""
-    if not tolerance >= 0:
-        raise ValueError(
-            f"`tolerance` must be 0 or more. Received: tolerance={tolerance}"
-        )
-    return float(tolerance)
+    return check_non_negative_number("tolerance", tolerance)
 
 
 def _select(profile: np.ndarray, threshold: float) -> int:
@@ -319,11 +312,11 @@ def _check_scores(scores: Any) -> np.ndarray:
             "`attention_scores` must be finite. Received: NaN or infinity in "
             f"{(~np.isfinite(scores)).any(axis=1).sum()} windows"
         )
-    if (scores < 0).any() or not scores.sum() > 0:
+    if (scores < 0).any() or not scores.any():
         raise ValueError(
             "`attention_scores` must not be negative nor all zero: pass the "
             "weights after the softmax. Received: minimum "
-            f"{scores.min()}, sum {scores.sum()}"
+            f"{scores.min()}, maximum {scores.max()}"
         )
     return scores
 
@@ -339,6 +332,6 @@ def _check_weights(sample_weight: Any, scores: np.ndarray) -> np.ndarray:
             f"Received: shape {weight.shape} for {len(scores)} windows, "
             f"{wrong.sum()} of another kind"
         )
-    if not weight.sum() > 0:
+    if not weight.any():
         raise ValueError("`sample_weight` must not be all zero.")
     return weight

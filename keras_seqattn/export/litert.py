@@ -37,7 +37,7 @@ def export_litert(
     quantize: str | None = None,
     representative: Any = None,
     labels: Any = None,
-    max_loss: float = 0.01,
+    max_loss: float | None = None,
 ) -> float:
     """Export a model as LiteRT (formerly TensorFlow Lite) and prove it.
 
@@ -74,8 +74,9 @@ def export_litert(
             trained on, as the model's one input takes them: `(windows,
             timesteps, channels)`. By them ranges are found and the loss is
             measured.
-        labels: With `quantize`, the class of each window, an integer. The
-            loss is then that of accuracy. Default: none; the loss is the
+        labels: With `quantize`, the class of each window, an integer (of one
+            output between 0 and 1, 1 where it is above 1/2). The loss is
+            then that of accuracy. Default: none; the loss is the
             share of windows whose class is another than the model's, or
             where its outputs are no probabilities, the mean squared
             difference as a share of their variance.

@@ -32,7 +32,7 @@ def export_onnx(
     quantize: str | None = None,
     representative: Any = None,
     labels: Any = None,
-    max_loss: float = 0.01,
+    max_loss: float | None = None,
 ) -> float:
     """Export a model as ONNX and prove it.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_finite_number
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_text
@@ -96,7 +97,7 @@ class Preprocessing:
         fields: dict[str, Any] = {
             "mean": tuple(mean.tolist()),
             "scale": tuple(scale.tolist()),
-            "in_model": _flag("in_model", self.in_model),
+            "in_model": check_flag("in_model", self.in_model),
         }
         checks: dict[str, Callable[[str, Any], Any]] = {
             "transform": check_text,
@@ -114,10 +115,11 @@ class Preprocessing:
         }
         for name, check in checks.items():
             value = getattr(self, name)
-            if value is not None:
-                fields[name] = check(name, value)
+            # Nothing said is `None`, as it comes back from JSON.
+            nothing = value is None or (isinstance(value, dict) and not value)
+            fields[name] = None if nothing else check(name, value)
         for name in ("channels", "unit_ids"):
-            if name in fields and len(fields[name]) != len(mean):
+            if fields[name] is not None and len(fields[name]) != len(mean):
                 raise ValueError(
                     f"`{name}` must name all {len(mean)} channels of `mean`. "
                     f"Received: {len(fields[name])} names"
@@ -134,7 +136,7 @@ class Preprocessing:
         found = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
-            if value not in (None, {})
+            if value is not None
         }
         return {**found, "package_version": __version__}
 
@@ -147,16 +149,6 @@ def _numbers(fields: Preprocessing, name: str) -> np.ndarray:
             f"Received: {name}={array.tolist()}"
         )
     return array.astype("float64")
-
-
-def _flag(name: str, value: Any) -> bool:
-    # The text "false" is true to Python.
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(
-            f"`{name}` must be True or False (in JSON true or false, without "
-            f"quotes). Received: {name}={value!r}"
-        )
-    return bool(value)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_choice
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._keras_internals import find_layers
@@ -23,6 +24,8 @@ METHODS = {
 # and the artifact with floats.
 CALIBRATION = "calibration.npz"
 FLOAT = "float"
+
+MAX_LOSS = 0.01
 
 
 class Quantization:
@@ -53,11 +56,12 @@ class Quantization:
         request: Request,
         representative: Any,
         labels: Any,
-        max_loss: float,
+        max_loss: float | None,
     ) -> None:
         check_choice("quantize", request.quantize, METHODS[request.format])
         self._request = request
-        self._max_loss = check_non_negative_number("max_loss", max_loss)
+        limit = MAX_LOSS if max_loss is None else max_loss
+        self._max_loss = check_non_negative_number("max_loss", limit)
         if request.attention_scores:
             raise ValueError(
                 "A quantized model is measured by its one output: leave out "
@@ -126,18 +130,39 @@ class Quantization:
 
 
 def to_be_quantized(
-    model: keras.Model, request: Request, *given: Any
+    model: keras.Model,
+    request: Request,
+    representative: Any,
+    labels: Any,
+    max_loss: float | None,
 ) -> tuple[keras.Model, Quantization | None]:
     """Return the model to export, and its quantization if that is asked for.
 
     Args:
         model: As in `export_litert`.
         request: With `quantize` or without.
-        *given: The other arguments of `Quantization`.
+        representative: As in `export_litert`.
+        labels: As in `export_litert`.
+        max_loss: As in `export_litert`.
+
+    Raises:
+        ValueError: As `Quantization`, or arguments of it without `quantize`.
     """
+    given = {
+        "representative": representative,
+        "labels": labels,
+        "max_loss": max_loss,
+    }
     if request.quantize is None:
+        named = [name for name, value in given.items() if value is not None]
+        if named:
+            raise ValueError(
+                "Windows, labels and a largest loss are for `quantize`, one of "
+                f"{METHODS[request.format]}: give it, or leave them out. "
+                f"Received: {', '.join(named)}, quantize=None"
+            )
         return model, None
-    quantization = Quantization(model, request, *given)
+    quantization = Quantization(model, request, **given)
     return quantization.model, quantization
 
 
@@ -180,8 +205,8 @@ def compare(
     # NaN has an argmax, but is no answer.
     finite = np.isfinite(found).all(axis=-1)
     if labels is not None:
-        before = float(np.mean(expected.argmax(axis=-1) == labels))
-        after = float(np.mean((found.argmax(axis=-1) == labels) & finite))
+        before = float(np.mean(_classes(expected) == labels))
+        after = float(np.mean((_classes(found) == labels) & finite))
         return {
             "accuracy_float": before,
             "accuracy": after,
@@ -189,7 +214,7 @@ def compare(
             "loss_of": "accuracy",
         }
     if _are_probabilities(expected):
-        same = (found.argmax(axis=-1) == expected.argmax(axis=-1)) & finite
+        same = (_classes(found) == _classes(expected)) & finite
         return {
             "loss": 1 - float(np.mean(same)),
             "loss_of": "windows with another class",
@@ -202,6 +227,13 @@ def compare(
     }
 
 
+def _classes(answer: np.ndarray) -> np.ndarray:
+    """The class of each window; one output is the probability of class 1."""
+    if answer.shape[-1] == 1:
+        return (answer[..., 0] > 0.5).astype("int64")
+    return answer.argmax(axis=-1)
+
+
 def _are_probabilities(answer: np.ndarray) -> bool:
     return bool(
         answer.shape[-1] > 1
@@ -211,22 +243,29 @@ def _are_probabilities(answer: np.ndarray) -> bool:
 
 
 def _integers(labels: Any, windows: int) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu" or labels.shape != (windows,):
+    labels = check_array("labels", labels, "(windows,)", "iu")
+    if labels.shape != (windows,):
         raise ValueError(
             "`labels` must hold the class of each window, an integer: shape "
-            f"({windows},). Received: shape {labels.shape}, dtype "
-            f"{labels.dtype}"
+            f"({windows},). Received: shape {labels.shape}"
         )
     return labels
 
 
 def _check_classes(labels: np.ndarray, answer: np.ndarray) -> None:
-    if answer.ndim != 2 or not (
-        0 <= labels.min() <= labels.max() < answer.shape[1]
+    one = answer.shape[-1] == 1
+    if (
+        answer.ndim != 2
+        or (one and not (0 <= answer.min() <= answer.max() <= 1))
+        or not 0
+        <= labels.min()
+        <= labels.max()
+        < (2 if one else answer.shape[1])
     ):
         raise ValueError(
-            "`labels` must be classes of the model, columns of its output of "
-            f"shape {answer.shape}; of one output leave them out. "
-            f"Received: {labels.min()} .. {labels.max()}"
+            "`labels` must be classes of the model: columns of its output, or "
+            "0 and 1 of one output that is a probability. Of any other output "
+            f"leave them out. Received: labels from {labels.min()} to "
+            f"{labels.max()}, an output of shape {answer.shape} from "
+            f"{answer.min():.3g} to {answer.max():.3g}"
         )

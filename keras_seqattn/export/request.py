@@ -5,6 +5,8 @@ import importlib.util
 import pathlib
 from typing import Any
 
+from keras_seqattn._checks import check_flag
+
 FORMATS = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 """The formats, and how the name of a file of each ends."""
 
@@ -35,6 +37,9 @@ class Request:
     preprocessing: dict[str, Any] | None = None
     quantize: str | None = None
 
+    def __post_init__(self) -> None:
+        check_flag("attention_scores", self.attention_scores)
+
     def check_packages(self) -> None:
         """Raise an ImportError that says what to install."""
         missing = [
@@ -60,6 +65,12 @@ class Request:
             raise ValueError(
                 f"The name of a {self.format} file must end with {ending!r}. "
                 f"Received: path={str(path)!r}"
+            )
+        above = next(folder for folder in path.parents if folder.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(
+                f"{str(above)!r} is a file, so nothing can be written below "
+                f"it. Received: path={str(path)!r}"
             )
         ours = path.is_file() if ending else (path / "saved_model.pb").exists()
         if path.exists() and not ours:

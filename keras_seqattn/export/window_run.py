@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._files.array_file import ANY
 from keras_seqattn._files.array_file import ArrayFile
 from keras_seqattn.export.named_model import NamedModel
@@ -58,7 +59,7 @@ class WindowRun:
             ValueError: Not windows that the model takes.
         """
         spec = self.named.inputs[self.input]
-        windows = np.asarray(given, spec.dtype)
+        windows = check_array("representative", given).astype(spec.dtype)
         want: list[int | None] = [None, *spec.shape[1:]]
         if self.states:
             want.insert(1, length)

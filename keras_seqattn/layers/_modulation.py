@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from keras import ops
 
 from keras_seqattn import activations
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
+from keras_seqattn._checks import check_list
 
 # By name: the function, and each of its parameters with its resting value.
 _KNOWN: dict[str, tuple[Callable[..., Any], dict[str, float]]] = {
@@ -52,7 +55,12 @@ class Modulation:
             if activation is function:
                 activation = name
         self.activation = activation
-        self.signed = bool(signed)
+        self.signed = check_flag("signed", signed)
+        if not isinstance(resting_values, Mapping | None):
+            raise ValueError(
+                "`resting_values` must be a dictionary from names to numbers. "
+                f"Received: resting_values={resting_values!r}"
+            )
         resting_values = dict(resting_values or {})
         if isinstance(activation, str):
             check_choice("activation", activation, _KNOWN)
@@ -86,11 +94,12 @@ class Modulation:
             )
         if isinstance(modulated, str):
             modulated = (modulated,)
-        self.modulated = tuple(modulated)
-        if (
-            not self.modulated
-            or len(set(self.modulated)) != len(self.modulated)
-            or not set(self.modulated) <= set(names)
+        self.modulated = tuple(
+            check_choice("modulated", one, names)
+            for one in check_list("modulated", modulated)
+        )
+        if not self.modulated or len(set(self.modulated)) != len(
+            self.modulated
         ):
             raise ValueError(
                 "`modulated` must name at least one parameter of the "

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn.layers._initializers import own_initializer
@@ -124,7 +125,7 @@ class BurstPropDense(keras.layers.Layer):
         self.feedback_stddev = check_positive_number(
             "feedback_stddev", feedback_stddev
         )
-        self.recurrent = bool(recurrent)
+        self.recurrent = check_flag("recurrent", recurrent)
         if recurrent_initializer is None:
             recurrent_initializer = keras.initializers.RandomUniform(
                 -0.01, 0.01

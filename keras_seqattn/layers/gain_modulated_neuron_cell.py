@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_seqattn._backend.capabilities import runs_plain_rnn_faster
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.layers._folding import Folding
 from keras_seqattn.layers._initializers import stacked_initializer
@@ -153,7 +154,9 @@ class GainModulatedNeuronCell(keras.layers.Layer):
             controller_input,
             ("preactivation", "input", "input_and_output"),
         )
-        self.shared_controller = bool(shared_controller)
+        self.shared_controller = check_flag(
+            "shared_controller", shared_controller
+        )
         self.lag = check_choice("lag", lag, (0, 1, 2))
         self.first_step = check_choice(
             "first_step", first_step, ("regular", "skip", "wrap")
@@ -161,8 +164,8 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         self.connection = check_choice(
             "connection", connection, ("dense", "one_to_one")
         )
-        self.use_bias = bool(use_bias)
-        self.unit_forget_bias = bool(unit_forget_bias)
+        self.use_bias = check_flag("use_bias", use_bias)
+        self.unit_forget_bias = check_flag("unit_forget_bias", unit_forget_bias)
         self._set_weight_options(given)
         # All neurons that see the same input, with the same weights, have the
         # same parameters: computed once.

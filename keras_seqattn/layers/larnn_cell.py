@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_rate
 from keras_seqattn._keras_internals import DropoutRNNCell
@@ -200,7 +201,9 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
                 f"num_heads={num_heads}"
             )
         self.window_size = check_positive_integer("window_size", window_size)
-        self.use_positional_encoding = bool(use_positional_encoding)
+        self.use_positional_encoding = check_flag(
+            "use_positional_encoding", use_positional_encoding
+        )
         self.key_value_activation = check_choice(
             "key_value_activation", key_value_activation, ("elu", None)
         )
@@ -213,7 +216,7 @@ class LARNNCell(keras.layers.Layer, DropoutRNNCell):
         self.normalization = check_choice(
             "normalization", normalization, self._normalizations
         )
-        self.unit_forget_bias = bool(unit_forget_bias)
+        self.unit_forget_bias = check_flag("unit_forget_bias", unit_forget_bias)
         self._set_groups(given)
         self.dropout = check_rate("dropout", dropout)
         self.recurrent_dropout = check_rate(

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_seqattn._backend.capabilities import fuses_layer_normalization
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_mask
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
@@ -135,7 +136,7 @@ class TemporalAttention(keras.layers.Layer):
             units = check_positive_integer("units", units)
         self.units = units
         self.activation = keras.activations.get(activation)
-        self.normalize = bool(normalize)
+        self.normalize = check_flag("normalize", normalize)
         if units == 1 and self.normalize:
             raise ValueError(
                 "`units` must be 2 or more with `normalize=True`: one number, "
@@ -143,7 +144,7 @@ class TemporalAttention(keras.layers.Layer):
                 "uniform. Or give `normalize=False`. Received: units=1"
             )
         self.epsilon = check_positive_number("epsilon", epsilon)
-        self.use_score_bias = bool(use_score_bias)
+        self.use_score_bias = check_flag("use_score_bias", use_score_bias)
         self.dropout = check_rate("dropout", dropout)
         self.seed = seed
         if self.dropout > 0:

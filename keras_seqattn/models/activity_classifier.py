@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_rate
@@ -135,6 +136,7 @@ def build_activity_classifier(
         )
     check_choice("cell", cell, ("larnn", *KERAS_CELLS))
     check_choice("pooling", pooling, ("last", "attention"))
+    residual = check_flag("residual", residual)
     num_layers = check_positive_integer("num_layers", num_layers)
     dropout = check_rate("dropout", dropout)
 

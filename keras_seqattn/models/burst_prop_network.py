@@ -16,6 +16,7 @@ from keras import ops
 from keras_seqattn._backend.train_step import run_train_step
 from keras_seqattn._backend.train_step import whole_loss
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_number
@@ -265,7 +266,7 @@ class BurstPropNetwork(keras.Model):
         self.feedback_learning_rate = check_non_negative_number(
             "feedback_learning_rate", feedback_learning_rate
         )
-        self.stateful = bool(stateful)
+        self.stateful = check_flag("stateful", stateful)
         self.seed = seed
         self.recurrent_learning_rate = check_non_negative_number(
             "recurrent_learning_rate", recurrent_learning_rate
@@ -279,7 +280,7 @@ class BurstPropNetwork(keras.Model):
         )
         self.feedback = check_choice("feedback", feedback, FEEDBACKS)
         self.feedback_stddev = feedback_stddev
-        self.recurrent = bool(recurrent)
+        self.recurrent = check_flag("recurrent", recurrent)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)

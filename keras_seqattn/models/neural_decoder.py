@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_rate
 from keras_seqattn.layers.temporal_attention import TemporalAttention
@@ -112,6 +113,7 @@ def build_neural_decoder(
     channels = check_positive_integer("channels", channels)
     outputs = check_positive_integer("outputs", outputs)
     check_choice("pooling", pooling, ("attention", "last", "every"))
+    bidirectional = check_flag("bidirectional", bidirectional)
     if pooling == "every" and bidirectional:
         raise ValueError(
             "`pooling='every'` needs states that end at their own bin: use "

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn._checks import check_choice
-from keras_seqattn._checks import check_integer_range
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_rate
+from keras_seqattn._checks import random_generator
 from keras_seqattn.tasks.memory_batch import MemoryBatch
 from keras_seqattn.tasks.memory_batch import ReferenceLevel
 from keras_seqattn.tasks.memory_batch import check_times_and_sizes
@@ -158,9 +159,9 @@ class CueAssociation:
         check_non_negative_integer("key_code_seed", self.key_code_seed)
         check_non_negative_integer("cue_gap", self.cue_gap)
         check_times_and_sizes(self)
-        delay_range = check_integer_range("delay_range", self.delay_range)
-        object.__setattr__(self, "delay_range", delay_range)
         check_rate("distractor_rate", self.distractor_rate)
+        for name in ("repeat_values", "go_channel", "copy_cue"):
+            check_flag(name, getattr(self, name))
         self._check_together()
 
     @property
@@ -226,7 +227,7 @@ class CueAssociation:
             A `MemoryBatch`.
         """
         batch_size = check_positive_integer("batch_size", batch_size)
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         shortest, longest = self.delay_range
         # Choose steps as if queries lasted one step, then make room.
         room = self._query_period - 1
@@ -254,7 +255,7 @@ class CueAssociation:
 
             Further queries follow as soon as they can.
         """
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         further = self._query_period * np.arange(self.num_queries)
         far = self.delay_range[1] - further[-1]
         close = min(self.delay_range[0] + (not self._simultaneous), far)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_seqattn._checks import check_integer_range
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import random_generator
 from keras_seqattn.tasks.memory_batch import MemoryBatch
 from keras_seqattn.tasks.memory_batch import ReferenceLevel
 from keras_seqattn.tasks.memory_batch import check_times_and_sizes
@@ -90,8 +90,6 @@ class CueRecall:
 
     def __post_init__(self) -> None:
         check_times_and_sizes(self)
-        delay_range = check_integer_range("delay_range", self.delay_range)
-        object.__setattr__(self, "delay_range", delay_range)
 
     @property
     def timesteps(self) -> int:
@@ -129,7 +127,7 @@ class CueRecall:
             is 0, the value and the answer are 1 with a cue and 0 without.
         """
         batch_size = check_positive_integer("batch_size", batch_size)
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         there = rng.integers(2, size=(batch_size, 1))
         delay = rng.integers(
             *self.delay_range, size=(batch_size, 1), endpoint=True
@@ -149,7 +147,7 @@ class CueRecall:
         """
         close, far = self.delay_range
         delay = np.array([[close], [(close + far) // 2], [far]])
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         return self._batch(rng, np.ones((3, 1), np.int64), delay)
 
     def answers(self, outputs: np.ndarray, batch: MemoryBatch) -> np.ndarray:

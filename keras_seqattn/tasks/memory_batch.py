@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_seqattn._checks import LARGEST
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import check_integer_range
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_integer
@@ -145,19 +148,18 @@ def accuracy_by_delay(
             f"empty. Received: correct.dtype={correct.dtype}, "
             f"correct.shape={correct.shape}, delay.shape={delay.shape}"
         )
-    if np.ndim(bins) == 0:
+    edges = check_array("bins", bins).astype(np.float64)
+    if edges.ndim == 0:
         number = check_positive_integer("bins", bins)
         shortest, longest = int(delay.min()), int(delay.max())
         number = min(number, longest - shortest + 1)
         # Half a step outwards: every bin is then of the same width in steps.
         edges = np.linspace(shortest - 0.5, longest + 0.5, number + 1)
-    else:
-        edges = np.asarray(bins, dtype=np.float64)
-        if edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0):
-            raise ValueError(
-                "`bins` must be a positive integer or edges that rise, at "
-                f"least two. Received: bins={bins!r}"
-            )
+    elif edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0):
+        raise ValueError(
+            "`bins` must be a positive integer or edges that rise, at "
+            f"least two. Received: bins={bins!r}"
+        )
     counts = np.histogram(delay, edges)[0]
     right = np.histogram(delay[correct], edges)[0]
     accuracy = np.where(counts > 0, right / np.maximum(counts, 1), np.nan)
@@ -222,7 +224,7 @@ def score_predictors(
 
 def check_outputs(outputs: Any, batch: MemoryBatch) -> np.ndarray:
     """Return `outputs` as an array, or raise if not of the shape of `y`."""
-    outputs = np.asarray(outputs)
+    outputs = check_array("outputs", outputs, copy=False)
     if outputs.shape != batch.y.shape:
         raise ValueError(
             "`outputs` must have the shape (batch, timesteps, outputs) of "
@@ -241,3 +243,11 @@ def check_times_and_sizes(task: Any) -> None:
     for name in ("amplitude", "query_amplitude"):
         check_positive_number(name, getattr(task, name))
     check_non_negative_number("noise", task.noise)
+    delays = check_integer_range("delay_range", task.delay_range)
+    object.__setattr__(task, "delay_range", delays)
+    if task.timesteps > LARGEST:
+        raise ValueError(
+            "A sequence must have fewer than 2**31 steps: give a smaller "
+            "`cue_step`, `delay_range`, duration or `post_steps`. Received: "
+            f"{task.timesteps} steps"
+        )

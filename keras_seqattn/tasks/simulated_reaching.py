@@ -7,6 +7,7 @@ import numpy as np
 from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn._checks import check_positive_number
+from keras_seqattn._checks import random_generator
 from keras_seqattn.windows.recording import Recording
 from keras_seqattn.windows.recording import check_bin_width
 
@@ -292,7 +293,7 @@ class _Settings:
             )
 
     def first_day(self, seed: int) -> SimulatedDay:
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         command = self.command(rng)
         neurons = SimulatedNeurons.draw(rng, self.units, self.mean_rate)
         return self.day(rng, command, neurons)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import random_generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ class XorSequences:
             .. 0.9, and `(batch, steps, targets)`, in 0.2 .. 0.8.
         """
         batch_size = check_positive_integer("batch_size", batch_size)
-        rng = np.random.default_rng(seed)
+        rng = random_generator(seed)
         shape = (batch_size, 1, self.inputs)
         amplitude = rng.uniform(0.2, 0.4, shape)
         frequency = rng.uniform(0.005, 0.03, shape)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_seqattn._checks import check_array
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_non_negative_integer
 from keras_seqattn._checks import check_positive_integer
 from keras_seqattn.windows.standardizer import Standardizer
@@ -72,18 +73,33 @@ class WindowBatches(keras.utils.PyDataset):
         drop_remainder: bool = False,
     ) -> None:
         super().__init__()
-        self.x, self.y = np.asarray(x), np.asarray(y)
+        # They may fill the memory: no copies.
+        self.x = check_array("x", x, copy=False)
+        self.y = check_array("y", y, copy=False)
         self.batch_size = check_positive_integer("batch_size", batch_size)
-        self.shuffle = shuffle
+        self.shuffle = check_flag("shuffle", shuffle)
         self.seed = check_non_negative_integer("seed", seed)
         self.standardizer = standardizer
         self.augment = augment
-        self.drop_remainder = drop_remainder
-        if len(self.x) != len(self.y) or not len(self):
+        self.drop_remainder = check_flag("drop_remainder", drop_remainder)
+        if not self.x.ndim or self.x.shape[:1] != self.y.shape[:1]:
             raise ValueError(
-                "`x` and `y` must have equally many windows, enough for a "
-                f"batch. Received: {len(self.x)} and {len(self.y)}, "
-                f"batch_size={batch_size}, drop_remainder={drop_remainder}"
+                "`x` and `y` must have equally many windows. Received: shapes "
+                f"{self.x.shape} and {self.y.shape}"
+            )
+        # In parts: a flag for each number is a quarter of the memory.
+        for name, array in (("x", self.x), ("y", self.y)):
+            for first in range(0, len(array), 1024):
+                if not np.isfinite(array[first : first + 1024]).all():
+                    raise ValueError(
+                        f"`{name}` must hold finite numbers. Received: others "
+                        f"in the windows from {first} on"
+                    )
+        if not len(self):
+            raise ValueError(
+                "`x` and `y` must have enough windows for a batch. Received: "
+                f"{len(self.x)}, batch_size={batch_size}, "
+                f"drop_remainder={drop_remainder}"
             )
         self._running = False
         self.epoch = 0
@@ -193,6 +209,8 @@ def class_weights(y: np.ndarray) -> dict[int, float]:
     ```
     """
     y = check_array("y", y, "(windows,)", "iu")
+    if not len(y):
+        raise ValueError("`y` must hold labels. Received: none")
     labels, counts = np.unique(y, return_counts=True)
     return {
         int(label): float(len(y) / (len(labels) * count))

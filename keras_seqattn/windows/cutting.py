@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_positive_integer
 
 
@@ -37,7 +38,7 @@ def window_ends(
     """
     timesteps = check_positive_integer("timesteps", timesteps)
     stride = check_positive_integer("stride", stride)
-    segment = np.asarray(segment)
+    segment = check_array("segment", segment, "(bins,)", "buifUS")
     seams = np.flatnonzero(segment[1:] != segment[:-1]) + 1
     starts = np.concatenate([[0], seams]).astype(np.int64)
     lengths = np.diff(np.concatenate([starts, [len(segment)]]))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_list
 
 UNLABELLED = ("refuse", "drop")
@@ -64,6 +65,7 @@ def class_codes(
     ```
     """
     check_choice("unlabelled", unlabelled, UNLABELLED)
+    one_hot = check_flag("one_hot", one_hot)
     values = _one_hot(labels, name) if one_hot else _values(labels, name)
     # The few kinds there are, not each of a million samples.
     number: dict[tuple[type, Any], int] = {}

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_seqattn._checks import check_array
 from keras_seqattn._checks import check_finite_number
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_number
 from keras_seqattn._checks import check_text
 from keras_seqattn._checks import to_float32
@@ -239,7 +240,7 @@ class Recording:
                 observed=observed,
                 alignment=alignment,
                 smoothing=smoothing,
-                look_ahead=look_ahead,
+                look_ahead=check_flag("look_ahead", look_ahead),
                 max_gap=max_gap,
                 unit_ids=unit_ids,
                 name=name,

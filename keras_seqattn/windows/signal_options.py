@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_seqattn._checks import check_flag
 from keras_seqattn._checks import check_positive_number
 
 # What people hold still or walk with is above, what the earth does below.
@@ -51,11 +52,8 @@ class SignalOptions:
 
     def __post_init__(self) -> None:
         for name in ("gravity", "magnitude"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"`{name}` must be True or False. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
+            flag = check_flag(name, getattr(self, name))
+            object.__setattr__(self, name, flag)
         if self.lowpass is not None:
             check_positive_number("lowpass", self.lowpass)
 

@@ -7,6 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import to_float32
+
 
 @dataclasses.dataclass(frozen=True)
 class Standardizer:
@@ -39,7 +42,7 @@ class Standardizer:
             axis: The axes to take them over. Default: the first. For windows
                 (windows, timesteps, channels) `(0, 1)`: one mean a channel.
         """
-        data = np.asarray(data, dtype=np.float64)
+        data = check_array("data", data, copy=False).astype(np.float64)
         if not data.size or not np.isfinite(data).all():
             raise ValueError(
                 "`data` must hold finite numbers to take a mean and a "
@@ -52,10 +55,10 @@ class Standardizer:
         return cls(data.mean(axis=axis), np.where(alive, deviation, 1.0))
 
     def transform(self, data: np.ndarray) -> np.ndarray:
-        return ((data - self.mean) / self.scale).astype("float32")
+        return _to_float32((data - self.mean) / self.scale)
 
     def inverse(self, data: np.ndarray) -> np.ndarray:
-        return (data * self.scale + self.mean).astype("float32")
+        return _to_float32(data * self.scale + self.mean)
 
     def layer(self, name: str, invert: bool = False) -> keras.layers.Layer:
         """Return the same, or its inverse, as a layer for a saved model."""
@@ -66,6 +69,16 @@ class Standardizer:
             dtype="float32",
             name=name,
         )
+
+
+def _to_float32(data: np.ndarray) -> np.ndarray:
+    found = to_float32(data)
+    if np.isinf(found).any():
+        raise ValueError(
+            "Numbers must stay finite in float32 when they are standardized. "
+            f"Received: {np.isinf(found).sum()} that do not"
+        )
+    return found
 
 
 @keras.saving.register_keras_serializable(package="keras_seqattn")

@@ -195,6 +195,12 @@ def test_windows_in_an_npz(tmp_path):
         activity.load_recordings(path)
 
 
+def test_a_person_without_a_name_is_in_no_fold():
+    for subject in ([1, np.nan, np.nan], [1, None, 2], ["a", "", "b"]):
+        with pytest.raises(ValueError, match="`subject` must"):
+            activity.subject_folds(subject, 2)
+
+
 def continuous(**changed):
     rng = np.random.default_rng(0)
     return {
@@ -209,6 +215,22 @@ def continuous(**changed):
         "channels": np.array(CHANNELS),
         **changed,
     }
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"t_ms": np.arange(49) * 100}, "t_ms"),
+        ({"t_ms": np.zeros(50)}, "rise|rate|time"),
+        ({"start": np.array([], "int32")}, "start"),
+        ({"classes": np.array("REST")}, "classes"),
+    ],
+)
+def test_arrays_that_do_not_fit_a_recording(tmp_path, changed, message):
+    path = tmp_path / "continuous.npz"
+    np.savez(path, **continuous(**changed))
+    with pytest.raises(ValueError, match=message):
+        activity.load_recordings(path)
 
 
 def test_continuous_recordings_in_an_npz(tmp_path):

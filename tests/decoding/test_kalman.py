@@ -6,6 +6,7 @@ from keras_seqattn import decoding
 from keras_seqattn.decoding import DecodingData
 from keras_seqattn.decoding import KalmanFilter
 from keras_seqattn.decoding import Recording
+from keras_seqattn.decoding import kalman
 from keras_seqattn.decoding.kalman import LinearModel
 from keras_seqattn.decoding.kalman import settled_gain
 
@@ -164,3 +165,14 @@ def test_kalman_takes_the_position_that_it_is_given():
     )
     other = KalmanFilter([0], position=position**2).fit(DATA)
     assert np.abs(own.predict(DATA) - other.predict(DATA)).max() > 0.01
+
+
+def test_a_gain_that_cannot_be_computed_is_told(monkeypatch):
+    """NumPy says "Singular matrix", of a noise scale of 1e-300 for one."""
+
+    def singular(*given):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr(kalman, "settled_gain", singular)
+    with pytest.raises(ValueError, match="found no gain that is finite"):
+        KalmanFilter([0, 1]).fit(DATA)

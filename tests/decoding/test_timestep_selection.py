@@ -105,7 +105,7 @@ def test_smallest_number_that_holds_the_share(counts, low, high):
 
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.01, 5, float("nan")])
 def test_thresholds_out_of_range(threshold):
-    with pytest.raises(ValueError, match=r"range \(0, 1\].*Received"):
+    with pytest.raises(ValueError, match=r"above 0 and at most 1. Received"):
         ks.decoding.select_timesteps(UNIFORM, threshold)
 
 
@@ -123,6 +123,18 @@ def test_thresholds_out_of_range(threshold):
 def test_bad_scores(scores, message):
     with pytest.raises(ValueError, match=message):
         ks.decoding.select_timesteps(scores)
+
+
+def test_scores_and_weights_too_large_to_add():
+    scores = np.array([[0.1, 0.9], [0.2, 0.8]])
+    assert ks.decoding.select_timesteps(1e307 * scores).timesteps == 2
+    with pytest.raises(ValueError, match="must have a finite sum"):
+        ks.decoding.select_timesteps(np.full((9, 9), 1e308))
+    for weight in (np.inf, np.nan, 1e308):
+        with pytest.raises(ValueError, match="`sample_weight` must"):
+            ks.decoding.select_timesteps(
+                np.repeat(scores, 5, axis=0), sample_weight=[weight] * 10
+            )
 
 
 def test_bad_weights_and_rule():
@@ -184,8 +196,8 @@ def test_recommendation_uses_the_mean_over_seeds_and_the_tolerance():
     [
         ((lambda k: 1.0, 9, 8), r"`proposal` must be in 1 .. 8"),
         ((lambda k: 1.0, 0, 8), "`proposal` must be a positive integer"),
-        ((lambda k: 1.0, 2, 8, -1), "`tolerance` must be 0 or more"),
-        ((lambda k: 1.0, 2, 8, float("nan")), "`tolerance` must be 0"),
+        ((lambda k: 1.0, 2, 8, -1), "`tolerance` must be a finite"),
+        ((lambda k: 1.0, 2, 8, float("nan")), "`tolerance` must be a finite"),
         ((lambda k: float("nan"), 2, 8), "score at 8 timesteps must be finite"),
     ],
 )

@@ -90,3 +90,17 @@ def test_a_failed_export_makes_no_directory(export, monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match="gives other numbers"):
         run("one")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["m", "m.onnx", "m.tflite"])
+def test_below_a_file_nothing_is_written(tmp_path, name):
+    """Told at once, and not by whoever makes the folder in the end."""
+    (tmp_path / "file").write_text("theirs")
+    kind = {"m": "saved_model", "m.onnx": "onnx", "m.tflite": "litert"}[name]
+    request = Request(kind)
+    for path in (tmp_path / "file" / name, tmp_path / "file" / "a" / name):
+        with pytest.raises(NotADirectoryError, match="is a file, so nothing"):
+            request.check_path(path)
+    request.check_path(tmp_path / "a" / "b" / name)
+    request.check_path(pathlib.Path(name))
+    assert (tmp_path / "file").read_text() == "theirs"

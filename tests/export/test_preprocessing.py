@@ -112,3 +112,11 @@ def test_other_channels_than_the_models_are_refused(tmp_path):
             preprocessing=Preprocessing([1, 2], [1, 2]),
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_nothing_said_comes_back_from_json():
+    said = Preprocessing([0], [1], units={}, signal_options={})
+    fields = said.to_dict()
+    del fields["package_version"]
+    assert fields == {"mean": [0], "scale": [1], "in_model": False}
+    assert Preprocessing(**fields) == said

@@ -121,6 +121,38 @@ def test_losses():
     assert quantization.compare(one, np.nan * one, labels)["accuracy"] == 0
 
 
+def test_one_output_has_two_classes(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")]
+    )
+    x = models.signal(50, 4)
+    labels = (model.predict(x, verbose=0)[:, 0] > 0.5).astype("int64")
+    labels[:5] = 1 - labels[:5]
+    given = {"quantize": "dynamic", "representative": x, "labels": labels}
+    path = tmp_path / "one.tflite"
+    ks.export.export_litert(model, path, **given, max_loss=0.1)
+    told = json.loads((tmp_path / "one.tflite.json").read_text())
+    assert told["quantization"]["accuracy_float"] == pytest.approx(0.9)
+    line = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    line.layers[0].set_weights([np.ones((4, 1)), np.array([9.0])])
+    for other, wrong in ((model, labels + 1), (line, labels)):
+        with pytest.raises(ValueError, match="0 and 1 of one output"):
+            ks.export.export_litert(other, path, **{**given, "labels": wrong})
+
+
+@pytest.mark.parametrize("kind", ["litert", "onnx"])
+@pytest.mark.parametrize(
+    "given", [{"representative": [1]}, {"labels": [1]}, {"max_loss": 0.01}]
+)
+def test_without_quantize_nothing_of_it_is_taken(kind, given, tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    write = getattr(ks.export, f"export_{kind}")
+    path = tmp_path / f"dense.{'tflite' if kind == 'litert' else kind}"
+    with pytest.raises(ValueError, match=f"Received: {next(iter(given))}"):
+        write(model, path, **given)
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_arguments(classifier, step, tmp_path):
     x, labels = windows(4, seed=1)
     for changes, message in (
@@ -131,6 +163,8 @@ def test_bad_arguments(classifier, step, tmp_path):
         ({"representative": x[0]}, r"\(None, None, 3\).*of shape \(12, 3\)"),
         ({"model": classifier, "representative": x[:, 1:]}, r"e, 12, 3\)"),
         ({"representative": np.nan * x}, "of finite numbers"),
+        ({"representative": x + 1j}, "must hold numbers"),
+        ({"labels": labels.astype(str)}, "must hold integers"),
         ({"labels": labels[:2]}, r"shape \(4,\). Received: shape \(2,\)"),
         ({"labels": labels + 7}, "must be classes of the model"),
         ({"model": models.decoder(6)}, "must be causal"),

@@ -1,4 +1,4 @@
-"""Fuzz for as long as you like; print a table and every fault.
+"""Fuzz for as long as you like; print every fault, and a table at the end.
 
 python -m tests.fuzz --minutes 60 [--seed 0] [--only Recording ...]
 """
@@ -23,10 +23,11 @@ def main() -> None:
     end, seed = time.monotonic() + 60 * arguments.minutes, arguments.seed
     while time.monotonic() < end:
         for name, tally in tallies.items():
+            known = len(tally.faults)
             try_one(name, seed, tally)
+            for fault in tally.faults[known:]:
+                print(fault, flush=True)
         seed += 1
-    for tally in tallies.values():
-        print(*tally.faults, sep="\n", end="\n" * bool(tally.faults))
     rows = [
         [name, str(t.tried), str(t.clear), str(t.defined), str(len(t.faults))]
         for name, t in tallies.items()

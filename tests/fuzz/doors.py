@@ -9,18 +9,18 @@ import functools
 import pathlib
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import scipy.io
 
 import keras_seqattn as ks
 from keras_seqattn import decoding
-from keras_seqattn import layers
+from keras_seqattn import learning_rules
 from keras_seqattn import windows
 from keras_seqattn.activity import ActivityWindows
 from keras_seqattn.activity import load_recordings
@@ -28,6 +28,9 @@ from keras_seqattn.decoding.predictions import Predictions
 from keras_seqattn.decoding.spike_binner import SpikeBinner
 from keras_seqattn.export import Preprocessing
 from keras_seqattn.windows import labels
+from tests.fuzz.parts import LAYERS
+from tests.fuzz.parts import PARTS
+from tests.fuzz.parts import Impossible
 
 RNG = np.random.default_rng(0)
 BINS = 60
@@ -37,10 +40,6 @@ MOVEMENT = RNG.normal(size=(BINS, 2))
 TRAINS = [np.sort(RNG.uniform(0, 6, 60)) for _ in range(3)]
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="fuzz-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-
-
-class Impossible(Exception):
-    """An input that nobody can have made."""
 
 
 TABLE = {
@@ -181,20 +180,49 @@ def pushed(x: Any, mask: Any, stream: Any, state: Any) -> Any:
         raise
 
 
-# Keras itself looks at the input of a layer.
-def attended(mask: Any, **settings: Any) -> Any:
-    return numbers(layers.TemporalAttention(**settings)(X, mask=mask))
+def weights(y: Any) -> Any:
+    found = windows.class_weights(y)
+    # As many labels as weights, whose mean over the labels is 1.
+    assert np.ndim(y) == 1, "labels of another rank were taken"
+    np.testing.assert_allclose(np.mean([found[int(one)] for one in y]), 1)
+    return found
 
 
-def remembered(mask: Any, **settings: Any) -> Any:
-    return numbers(layers.LARNN(**settings)(X, mask=mask))
+def folds(**given: Any) -> Any:
+    found = windows.subject_folds(**given)
+    for others, own in found:
+        assert len(own), "an empty fold"
+        subject = np.array(given["subject"])
+        assert not {*subject[own]} & {*subject[others]}, "in two folds"
+    return found
 
 
-def numbers(x: Any) -> Any:
-    return keras.ops.convert_to_numpy(x)
+def data(movement: Any, **given: Any) -> Any:
+    recording = decoding.Recording(SPIKES, movement)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = decoding.DecodingData(recording, **given)
+    for ends in found.ends.values():
+        moves = np.ptp(recording.movement[ends], axis=0) > 0
+        assert moves.all() or told, "an axis stands still, and no word"
+    return found
 
 
-X = RNG.normal(size=(2, 5, 3)).astype("float32")
+def images(**arrays: Any) -> Any:
+    path = FOLDER / "images.npz"
+    np.savez(path, **arrays)
+    found = learning_rules.load_mnist(path)
+    assert found.classes <= 20, "classes that nobody has seen"
+    return found
+
+
+def preprocessing(**given: Any) -> Any:
+    found = Preprocessing(**given)
+    flag = given["in_model"]
+    assert isinstance(flag, (bool, np.bool_)), "what is no flag was taken"
+    return found
+
+
 DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Recording": (decoding.Recording, RECORDING),
     "from_spike_times": (decoding.Recording.from_spike_times, FROM_SPIKES),
@@ -229,6 +257,22 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {**TABLE, **READING},
     ),
     "activity .npz": (activity_npz, SIGNALS),
+    "activity .npz, stamps": (
+        activity_npz,
+        {
+            **{k: v for k, v in SIGNALS.items() if k != "fs"},
+            "t_ms": np.arange(BINS) * 100.0,
+        },
+    ),
+    "images .npz": (
+        images,
+        {
+            "x_train": RNG.integers(256, size=(16, 2, 2)),
+            "y_train": np.arange(16) % 3,
+            "x_test": RNG.integers(256, size=(4, 2, 2)),
+            "y_test": np.arange(4) % 3,
+        },
+    ),
     "activity windows .npz": (
         activity_npz,
         {
@@ -239,10 +283,13 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         },
     ),
     "DecodingData": (
-        lambda **given: decoding.DecodingData(
-            decoding.Recording(SPIKES, MOVEMENT), **given
-        ),
-        {"timesteps": 4, "fractions": (0.6, 0.2, 0.2), "transform": "sqrt"},
+        data,
+        {
+            "movement": MOVEMENT,
+            "timesteps": 4,
+            "fractions": (0.6, 0.2, 0.2),
+            "transform": "sqrt",
+        },
     ),
     "scores": (
         scores,
@@ -266,8 +313,9 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         },
     ),
     "Preprocessing": (
-        Preprocessing,
+        preprocessing,
         {
+            "in_model": False,
             "mean": np.zeros(3),
             "scale": np.ones(3),
             "transform": "sqrt",
@@ -313,9 +361,9 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         },
     ),
     "ids": (labels.ids, {"values": np.array([1, 2, 2])}),
-    "class_weights": (windows.class_weights, {"y": np.array([0, 1, 1])}),
+    "class_weights": (weights, {"y": np.array([0, 1, 1])}),
     "subject_folds": (
-        windows.subject_folds,
+        folds,
         {"subject": np.array([1, 1, 2, 3]), "folds": 3, "seed": 0},
     ),
     "select_timesteps": (
@@ -354,29 +402,10 @@ DOORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "state": None,
         },
     ),
-    "TemporalAttention": (
-        attended,
-        {
-            "mask": np.ones((2, 5), bool),
-            "units": 4,
-            "activation": "tanh",
-            "epsilon": 1e-3,
-            "dropout": 0.1,
-        },
-    ),
-    "LARNN": (
-        remembered,
-        {
-            "mask": np.ones((2, 5), bool),
-            "units": 4,
-            "num_heads": 2,
-            "window_size": 3,
-            "dropout": 0.1,
-        },
-    ),
+    **PARTS,
 }
 # What may be infinite or NaN in what comes out, and means something.
-OPEN = {"TemporalAttention", "LARNN", "scores"}
+OPEN = {*LAYERS, "scores"}
 
 
 def not_finite(found: Any, depth: int = 0) -> bool:

@@ -11,11 +11,11 @@ from tests.fuzz import wrong
 from tests.fuzz.doors import DOORS
 from tests.fuzz.doors import FOLDER
 from tests.fuzz.doors import OPEN
-from tests.fuzz.doors import Impossible
 from tests.fuzz.doors import not_finite
 from tests.fuzz.files import FILES
 from tests.fuzz.files import NEVER
 from tests.fuzz.histories import HISTORIES
+from tests.fuzz.parts import Impossible
 from tests.fuzz.spellings import SPELLINGS
 from tests.fuzz.spellings import first
 from tuning.directory import SearchError

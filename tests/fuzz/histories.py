@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from tuning.settings import Settings
 # Calls with arguments; returns whether it was refused, and what came out.
 Ask = Callable[..., tuple[bool, Any]]
 Steps = list[list[np.ndarray]]
-CALLS = 12
+CALLS, THREADS = 12, 4
 OTHERS = FOLDER / "somebody's file"
 
 
@@ -41,7 +42,7 @@ def _session() -> Any:
 
 def _expected(seen: Steps) -> np.ndarray:
     """The whole model's last outputs, of padded sequences: it is causal."""
-    x = np.zeros((2, CALLS, 7), "float32")
+    x = np.zeros((2, CALLS * THREADS, 7), "float32")
     for stream, steps in enumerate(seen):
         x[stream, : len(steps)] = np.reshape(steps, (-1, 7))
     last = [max(len(steps), 1) - 1 for steps in seen]
@@ -63,7 +64,7 @@ class _Session:
         self.path = FOLDER / "session.npz"
         self.session.reset()
         self.path.unlink(missing_ok=True)
-        self.begun = False
+        self.begun = self.linked = False
         self.seen: Steps = [[], []]
         self.save(False)
 
@@ -87,6 +88,28 @@ class _Session:
             )
         return refused
 
+    def share(self, wrongly: bool) -> bool:
+        """Threads that push at once: no step is lost."""
+        x = self.rng.normal(size=(2, 7)).astype("float32")
+        errors: list[Exception] = []
+
+        def push() -> None:
+            try:
+                self.session.push(x[0] if wrongly else x)
+            except ValueError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=push) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(errors) == wrongly * THREADS
+        if not wrongly:
+            for steps, one in zip(self.seen, x, strict=True):
+                steps.extend([one] * THREADS)
+        return wrongly
+
     def reset(self, wrongly: bool) -> bool:
         stream: Any = int(self.rng.integers(2))
         if wrongly:
@@ -101,7 +124,13 @@ class _Session:
         path = FOLDER / "none" / "session.npz" if wrongly else self.path
         refused, _ = self.ask(self.session.save, path)
         if not refused:
-            assert not self.begun or path.stat().st_mode & 0o777 == 0o600
+            mode = path.stat().st_mode & 0o777
+            assert not self.begun or mode == 0o600, f"its mode became {mode:o}"
+            assert not self.linked or path.is_symlink(), "the link is replaced"
+            if not self.linked and self.rng.random() < 0.5:
+                path.rename(FOLDER / "elsewhere.npz")
+                path.symlink_to(FOLDER / "elsewhere.npz")
+                self.linked = True
             path.chmod(0o600)
             self.begun = True
             self.saved = [list(steps) for steps in self.seen]
@@ -124,7 +153,8 @@ class _Session:
         if not refused:
             _same(given, found := self.session.state_dict())
             del found["fingerprint"]
-            assert all(np.isfinite(x).all() for x in found.values())
+            finite = all(np.isfinite(x).all() for x in found.values())
+            assert finite, "a state is not finite"
             self.session.load_state_dict(before)
         return refused
 
@@ -134,6 +164,7 @@ def session(rng: np.random.Generator, ask: Ask) -> None:
     calls = _Session(rng, ask)
     acts = [calls.push] * 4
     acts += [calls.reset, calls.save, calls.load, calls.load_state_dict]
+    acts += [calls.share]
     for _ in range(CALLS):
         before, wrongly = calls.session.state_dict(), rng.random() < 0.4
         refused = acts[rng.integers(len(acts))](wrongly)
@@ -188,17 +219,38 @@ def search(rng: np.random.Generator, ask: Ask) -> None:
             assert len(rows) == 1 + len(found.oracle.trials), "a trial is gone"
 
 
+def others(rng: np.random.Generator, ask: Ask) -> None:
+    """A directory of somebody's own files: none of them is touched."""
+    folder = FOLDER / "theirs"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    OTHERS.write_text("precious")
+    for name in rng.permutation(THEIRS)[: rng.integers(1, 4)]:
+        if rng.random() < 0.3:
+            (folder / str(name)).symlink_to(OTHERS)
+        else:
+            (folder / str(name)).write_text('{"theirs": 1}')
+    before = _files(folder, ())
+    refused, _ = ask(_run, folder, rng.random() < 0.5, ", ".join(before))
+    after = _files(folder, ())
+    assert refused and after == before, f"{before} became {after}"
+    assert OTHERS.read_text() == "precious", "somebody's file is written"
+
+
+THEIRS = ("settings.json", "results.csv", "best_model.keras", "lock", "a.txt")
 # What is written anew, from the other files.
 DERIVED = ("lock", "results.*", "*.png", "best_model.keras", "oracle.json")
 DERIVED += ("recipe.json", "model.json", "events.*")
 
 
-def _files(folder: pathlib.Path) -> dict[str, Any]:
+def _files(
+    folder: pathlib.Path, derived: tuple[str, ...] = DERIVED
+) -> dict[str, Any]:
     return {
         str(path): os.readlink(path) if path.is_symlink() else path.read_bytes()
         for path in folder.rglob("*")
         if (path.is_symlink() or path.is_file())
-        and not any(map(path.match, DERIVED))
+        and not any(map(path.match, derived))
     }
 
 
@@ -232,4 +284,8 @@ def _spoil(rng: np.random.Generator, folder: pathlib.Path) -> str:
     return f"{path.name} gone"
 
 
-HISTORIES = {"session's calls": session, "search directory": search}
+HISTORIES = {
+    "session's calls": session,
+    "search directory": search,
+    "somebody's directory": others,
+}

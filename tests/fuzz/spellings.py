@@ -2,9 +2,11 @@
 
 import functools
 import gzip
+import shutil
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -12,21 +14,31 @@ from keras_seqattn import activity
 from keras_seqattn import decoding
 from keras_seqattn import layers
 from keras_seqattn import learning_rules
+from keras_seqattn import models
 from keras_seqattn import windows
+from tests.datasets.original_files import UCI_HAR_CLASSES
+from tests.datasets.original_files import uci_har_arrays
+from tests.datasets.original_files import write_uci_har
+from tests.datasets.original_files import zip_folder
 from tests.fuzz.doors import BINS
 from tests.fuzz.doors import FOLDER
 from tests.fuzz.doors import MOVEMENT
 from tests.fuzz.doors import SIGNALS
 from tests.fuzz.doors import SPIKES
 from tests.fuzz.doors import TABLE
-from tests.fuzz.doors import X
-from tests.fuzz.doors import numbers
+from tests.fuzz.parts import X
+from tests.fuzz.parts import numbers
 
 Rng = np.random.Generator
 
 
 def _one(rng: Rng, *of: Any) -> Any:
     return of[rng.integers(len(of))]
+
+
+def _seldom(rng: Rng, usual: Any, *of: Any) -> Any:
+    """Mostly the usual one: one change at a time is seen for itself."""
+    return usual if rng.random() < 0.7 else _one(rng, *of)
 
 
 def _arrays(found: Any) -> list[Any]:
@@ -44,20 +56,56 @@ def table(rng: Rng) -> list[Any]:
         frame["time"] = (frame["time"] * 1000).round().astype(int)
         frame = frame.rename(columns={"time": "t_ms"})
     if rng.random() < 0.3:
+        other = frame["subject"] != frame["subject"].iloc[0]
+        frame["subject"] = 2**53 + other.astype("int64")
+    if rng.random() < 0.3:
         frame["label"] = [_one(rng, "", " ") + x for x in frame["label"]]
-    separator = _one(rng, ",", ";", "\t")
+    separator = _seldom(rng, ",", ";", "\t")
     text = frame.to_csv(
         index=False,
         sep=separator,
         decimal="." if separator == "," else _one(rng, ".", ","),
-        lineterminator=_one(rng, "\n", "\r\n"),
-        quoting=int(rng.integers(3)),
+        lineterminator=_seldom(rng, "\n", "\r\n"),
+        quoting=_seldom(rng, 0, 1, 2),
     )
-    text += "\n" * int(rng.integers(3))
-    data = text.encode(_one(rng, "utf-8", "utf-8-sig", "utf-16", "latin-1"))
-    path = FOLDER / _one(rng, "a.csv", "a.CSV", "a.csv.gz")
+    text += "\n" * _seldom(rng, 0, 1, 2)
+    codes = ("utf-8", "utf-8-sig", "utf-16", "latin-1")
+    data = text.encode(_seldom(rng, *codes))
+    path = FOLDER / _seldom(rng, "a.csv", "a.CSV", "a.csv.gz")
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return _arrays(activity.load_recordings(path))
+
+
+def folder(rng: Rng) -> list[Any]:
+    """The same rows in a file a person, in a folder."""
+    frame = pd.DataFrame(TABLE)
+    path = FOLDER / "tables"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    if rng.random() < 0.5:
+        frame.to_csv(path / "all.csv", index=False)
+    else:
+        for name, part in frame.groupby("subject"):
+            part.to_csv(path / f"{name}.csv", index=False)
+    return _arrays(activity.load_recordings(path))
+
+
+def published(rng: Rng) -> list[Any]:
+    """UCI HAR, a folder or an archive, its list of labels in any order."""
+    root = FOLDER / "UCI HAR Dataset"
+    shutil.rmtree(root, ignore_errors=True)
+    write_uci_har(root, uci_har_arrays(windows=6, subjects=2))
+    labels = root / "activity_labels.txt"
+    lines = labels.read_text().splitlines()
+    labels.write_text("\n".join(rng.permutation(lines)))
+    path = root
+    if rng.random() < 0.5:
+        path = FOLDER / _one(rng, "uci.zip", "uci.ZIP")
+        zip_folder(root, path)
+    found = activity.load_recordings(path)
+    # Each window's activity by its name, not by its code.
+    names = [UCI_HAR_CLASSES.index(found.classes[one]) for one in found.y]
+    return [*_arrays(found), names]
 
 
 def packets(rng: Rng) -> list[Any]:
@@ -162,6 +210,50 @@ def images(rng: Rng) -> list[Any]:
     return [learning_rules.load_mnist(path).x_train]
 
 
+def pairs(rng: Rng) -> list[Any]:
+    """The original files of MNIST, packed or not."""
+    path = FOLDER / "idx"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    x, y = np.arange(80).reshape(20, 2, 2) % 256, np.arange(20) % 3
+    for part in ("train", "t10k"):
+        for name, values in ("images-idx3", x), ("labels-idx1", y):
+            sizes = np.array(values.shape, ">u4").tobytes()
+            data = bytes([0, 0, 8, values.ndim]) + sizes
+            data += values.astype("u1").tobytes()
+            file = path / f"{part}-{name}-ubyte"
+            if rng.random() < 0.5:
+                file, data = path / f"{file.name}.gz", gzip.compress(data)
+            file.write_bytes(data)
+    return [learning_rules.load_mnist(path).x_train]
+
+
+def looking(rng: Rng) -> list[Any]:
+    """With its defaults, attention looks at some steps more than at others."""
+    features = int(rng.integers(1, 9))
+    x = rng.normal(size=(4, 6, features)).astype("float32")
+    layer = layers.TemporalAttention()
+    scores = numbers(layer(x, return_attention_scores=True)[1])
+    return [np.ptp(scores, axis=1).max() > 1e-4]
+
+
+def nested(rng: Rng) -> list[Any]:
+    """A network within another model: it says that it does not learn there."""
+    around = [keras.layers.Rescaling(0.5), keras.layers.Dense(3)]
+    parts = [layer for layer in around if rng.random() < 0.5]
+    after = [keras.layers.Softmax()] if rng.random() < 0.5 else []
+    network = models.BurstPropNetwork([3, 2])
+    model: Any = network
+    if parts or after:
+        model = keras.Sequential([*parts, network, *after])
+    model.compile("sgd", "mse")
+    try:
+        model.fit(X[:, 0], np.eye(2), verbose=0)
+    except ValueError as error:
+        return [bool(parts or after) and "learns in" in str(error)]
+    return [not parts and not after]
+
+
 def mask(rng: Rng) -> list[Any]:
     own = np.arange(5)[None] < [[3], [5]]
     given = _one(rng, own, own.tolist(), own.astype("int32"))
@@ -193,5 +285,10 @@ SPELLINGS: dict[str, Callable[[Rng], list[Any]]] = {
     "scales": scale,
     "still axis": score,
     "images": images,
+    "files of images": pairs,
+    "folder of .csv": folder,
+    "published archive": published,
+    "attention's defaults": looking,
+    "nested network": nested,
     "masks": mask,
 }

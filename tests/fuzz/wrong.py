@@ -43,6 +43,8 @@ def _array(rng: np.random.Generator, value: np.ndarray) -> Any:
         some = rng.random(value.shape) < 0.1
         return np.where(some, number, found)
 
+    # Of the first axis, as a column.
+    number = np.arange(len(value)).reshape(-1, *[1] * (value.ndim - 1))
     changes = (
         lambda: filled(np.nan),
         lambda: filled(np.inf),
@@ -59,6 +61,10 @@ def _array(rng: np.random.Generator, value: np.ndarray) -> Any:
         lambda: value.astype("int64").astype("uint64"),
         lambda: value * 1000,
         lambda: value * 0,
+        lambda: value * 1e-7,
+        lambda: np.eye(int(value.max()) + 1)[value],  # One-hot.
+        lambda: np.where(number > len(value) * 0.7, value[-1:], value),
+        lambda: filled(10**9),
         lambda: value[::-1],
         lambda: value[: len(value) // 2],
         lambda: value[:0],
@@ -73,7 +79,7 @@ def _array(rng: np.random.Generator, value: np.ndarray) -> Any:
     )
     try:
         return changes[rng.integers(len(changes))]()
-    except (TypeError, ValueError):  # Of text, say.
+    except (TypeError, ValueError, IndexError):  # Of text, say.
         return value[:0]
 
 

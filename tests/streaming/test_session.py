@@ -193,6 +193,24 @@ def test_numbers_that_are_not_finite_are_refused(double, value):
     double.push(x, mask=np.array([True, False]))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ma.array(np.ones((2, FEATURES)), mask=np.eye(2, FEATURES)),
+        np.ones((2, FEATURES)) + 0j,
+        np.ones((2, FEATURES), "int64").astype("M8[s]"),
+        np.ones((2, FEATURES)).astype(str),
+        [[1.0] * FEATURES, [1.0]],
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(double, wrong):
+    before = double.state_dict()
+    with pytest.raises(ValueError, match=r"must (not be masked|hold|be an)"):
+        double.push(wrong)
+    for name, value in double.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
 def test_states_taken_out_are_the_persons_own(single, step):
     """A step may write where the states before it were."""
     other = StreamingSession(step)

@@ -76,6 +76,19 @@ def test_decoded_trace():
         visualization.plot_decoded_trace(true, true[:-1])
 
 
+def test_a_decoded_trace_is_broken_at_seams():
+    true = np.arange(5.0)
+    ax = visualization.plot_decoded_trace(
+        true, true + 1, 0.1, bins=[3, 4, 9, 10, 11]
+    )
+    np.testing.assert_allclose(
+        line(ax, "decoded").get_ydata(), [1, 2, np.nan, 3, 4, 5]
+    )
+    np.testing.assert_allclose(
+        line(ax, "true").get_xdata(), [0, 0.1, np.nan, 0.6, 0.7, 0.8]
+    )
+
+
 def test_latency():
     ax = visualization.plot_latency({"a": [3.0, 1, 2, 4], "b": [5.0]}, 0.064)
     label = "a: p50 2.50, p95 3.85, p99 3.97 ms"

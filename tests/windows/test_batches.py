@@ -167,11 +167,11 @@ def test_class_weights_weigh_classes_equally():
 
 
 def test_arguments_out_of_range():
-    with pytest.raises(ValueError, match=r"equally many windows.*23 and 22"):
+    with pytest.raises(ValueError, match=r"equally many windows.*\(22,\)"):
         WindowBatches(X, Y[:-1])
-    with pytest.raises(ValueError, match=r"enough for a batch.*23 and 23"):
+    with pytest.raises(ValueError, match=r"enough windows for a batch.*23"):
         WindowBatches(X, Y, 24, drop_remainder=True)
-    with pytest.raises(ValueError, match="enough for a batch"):
+    with pytest.raises(ValueError, match="enough windows for a batch"):
         WindowBatches(X[:0], Y[:0])
     with pytest.raises(ValueError, match="`batch_size` must be a positive"):
         WindowBatches(X, Y, 0)
@@ -179,3 +179,39 @@ def test_arguments_out_of_range():
         WindowBatches(X, Y).epoch = -1
     with pytest.raises(ValueError, match="`seed` must be an integer that"):
         WindowBatches(X, Y, seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (-1, "equally many windows. Received: shapes \\(\\)"),
+        ([], "equally many windows. Received: shapes \\(0,\\)"),
+        ([1j, 0], "`x` must hold numbers"),
+        (["1", "2"], "`x` must hold numbers"),
+        (np.ma.array([1, 2], mask=[0, 1]), "`x` must not be masked"),
+    ],
+)
+def test_what_is_no_array_of_windows(x, message):
+    with pytest.raises(ValueError, match=message):
+        WindowBatches(x, np.arange(2))
+
+
+def test_numbers_that_float32_does_not_hold():
+    standardizer = Standardizer.fit(np.array([[0.0], [1.0]]))
+    batches = WindowBatches(
+        np.array([[1.0], [1e300]]), [0, 1], 1, standardizer=standardizer
+    )
+    np.testing.assert_array_equal(batches[0][0], [[1.0]])
+    with pytest.raises(ValueError, match="must stay finite in float32"):
+        batches[1]
+
+
+def test_what_is_no_label_has_no_weight():
+    with pytest.raises(ValueError, match="`y` must hold labels"):
+        class_weights(np.array([], "int64"))
+    for y in (np.eye(3)[[0, 1, 1]], np.eye(3, dtype="int64")):
+        with pytest.raises(ValueError, match="`y` must be of rank 1"):
+            class_weights(y)
+    for y in ([0.0, 1.0], ["a", "b"], [True, False]):
+        with pytest.raises(ValueError, match="`y` must hold integers"):
+            class_weights(y)

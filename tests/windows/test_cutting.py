@@ -74,6 +74,15 @@ def test_standardizer_by_hand_and_dead_channels():
     np.testing.assert_allclose(found.inverse(scaled), data, atol=1e-5)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-7, 1.0, 1e7])
+def test_a_channel_is_dead_relative_to_itself(unit):
+    rng = np.random.default_rng(0)
+    data = rng.normal(3, 5, size=(100, 2))
+    expected = (data - data.mean(0)) / data.std(0)
+    found = Standardizer.fit(data * unit).transform(data * unit)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_window_of_no_timesteps():
     with pytest.raises(ValueError, match="`timesteps` must be a positive"):
         window_ends(np.zeros(5), 0)

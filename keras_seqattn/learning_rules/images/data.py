@@ -9,6 +9,8 @@ import pathlib
 
 import numpy as np
 
+from keras_seqattn._checks import check_array
+from keras_seqattn._checks import to_float32
 from keras_seqattn._files.array_file import REAL
 from keras_seqattn._files.array_file import ArrayFile
 
@@ -48,8 +50,8 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
-            x = np.asarray(getattr(self, f"x_{part}"), "float32")
-            y = np.asarray(getattr(self, f"y_{part}"))
+            x = to_float32(check_array(f"x_{part}", getattr(self, f"x_{part}")))
+            y = check_array(f"y_{part}", getattr(self, f"y_{part}"))
             if x.ndim != 2 or y.shape != x.shape[:1] or 0 in x.shape:
                 raise ValueError(
                     f"`x_{part}` and `y_{part}` must have the shapes (images, "
@@ -179,7 +181,8 @@ def load_mnist(path: str | os.PathLike[str]) -> LabelledImages:
             names, f"An `.npz` file of MNIST must hold {', '.join(names)}."
         )
         x_train, y_train, x_test, y_test = (
-            file.read(name, REAL) for name in names
+            file.read(name, REAL, (2, 3, 4) if name[0] == "x" else 1)
+            for name in names
         )
     return LabelledImages(
         _rows(x_train), y_train, _rows(x_test), y_test, "MNIST"
@@ -200,11 +203,9 @@ def _split(
 
 
 def _rows(images: np.ndarray) -> np.ndarray:
-    """Return images as rows of pixels in [0, 1]; floats may be so already."""
-    rows = np.reshape(images, (len(images), -1))
-    if rows.dtype.kind == "f" and rows.max(initial=0) <= 1:
-        return rows
-    return rows / np.float32(255)
+    """Return images as rows of pixels in [0, 1], as they may be already."""
+    rows = np.reshape(images, (len(images), math.prod(images.shape[1:])))
+    return rows / np.float32(255 if rows.max(initial=0) > 1 else 1)
 
 
 def _idx_pair(
@@ -216,7 +217,15 @@ def _idx_pair(
             if file.exists():
                 found.append(_read_idx(file))
                 break
-    return (_rows(found[0]), found[1]) if len(found) == 2 else None
+    if len(found) < 2:
+        return None
+    images, labels = found
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"The images and labels of {part!r} in {str(folder)!r} must be "
+            f"equally many. Received: shapes {images.shape}, {labels.shape}"
+        )
+    return _rows(images), labels
 
 
 def _read_idx(path: pathlib.Path) -> np.ndarray:

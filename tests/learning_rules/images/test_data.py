@@ -97,6 +97,20 @@ def test_pixels_that_lie_in_0_to_1_already(tmp_path):
         learning_rules.load_mnist(path)
 
 
+def test_pixels_of_0_and_1_are_read_as_they_are(tmp_path):
+    """Black and white, as integers."""
+    x, y = np.arange(32).reshape(8, 2, 2) % 3 % 2, np.arange(8) % 2
+    path = tmp_path / "mnist.npz"
+    for kind in ("uint8", "int64", "float32"):
+        given = x.astype(kind)
+        np.savez(path, x_train=given, y_train=y, x_test=given, y_test=y)
+        found = learning_rules.load_mnist(path)
+        np.testing.assert_array_equal(found.x_train, x.reshape(8, 4))
+    np.savez(path, x_train=x, y_train=y, x_test=1, y_test=y)
+    with pytest.raises(ValueError, match="rank 2 or 3 or 4"):
+        learning_rules.load_mnist(path)
+
+
 def test_broken_mnist_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no MNIST at"):
         learning_rules.load_mnist(tmp_path / "nothing.npz")
@@ -107,6 +121,10 @@ def test_broken_mnist_files(tmp_path):
         learning_rules.load_mnist(tmp_path / "a.npz")
     write_idx(tmp_path / "train-labels-idx1-ubyte", LABELS)
     file = tmp_path / "train-images-idx3-ubyte"
+    for images in (len(LABELS) + 1, len(LABELS) - 1):
+        write_idx(file, np.zeros((images, 2, 2)))
+        with pytest.raises(ValueError, match="must be equally many"):
+            learning_rules.load_mnist(tmp_path)
     write_idx(file, np.zeros((8, 2, 2)))
     whole = file.read_bytes()
     for broken in (whole[:-1], whole[:9], b"", b"\0\0\x0d" + whole[3:]):
