@@ -21,6 +21,7 @@ not run again.
 """
 
 import argparse
+import bisect
 import dataclasses
 import json
 import pathlib
@@ -130,11 +131,17 @@ def build(name, units, task, convolution):
 
 def widest(name, task, convolution):
     """Units of a model with at most the weights of LARNN."""
+    if name == "larnn":
+        return UNITS
     most = build("larnn", UNITS, task, convolution).count_params()
-    units = UNITS
-    while build(name, units, task, convolution).count_params() <= most:
-        units += 4
-    return max(units - 4, UNITS)
+    step = 4 if name == "attention" else 1  # It has four heads.
+    sizes = range(UNITS, 3 * UNITS, step)
+    fits = bisect.bisect(
+        sizes,
+        most,
+        key=lambda n: build(name, n, task, convolution).count_params(),
+    )
+    return sizes[fits - 1]
 
 
 def run(name, task, given):
