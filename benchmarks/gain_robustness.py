@@ -37,7 +37,8 @@ TASKS = {
     "additive": ks.tasks.additive_task(),
     "factorial": ks.tasks.factorial_task(),
 }
-RATES = 1e-3, 3e-3, 1e-2, 3e-2
+RATES = 3e-3, 1e-2, 3e-2
+CONTROLLER = 32
 # Fewer than 400 steps are enough for modulated gains.
 EPOCHS = {"modulated": 8}
 MODELS = "modulated", "at rest", "fixed", "gru", "lstm"
@@ -59,7 +60,9 @@ CONDITIONS = {
 
 def build(name, task, preset):
     """A network, from sequences to sequences."""
-    modulated = ks.models.build_memory_network(preset)
+    modulated = ks.models.build_memory_network(
+        preset, controller_units=CONTROLLER
+    )
     if name == "modulated":
         return modulated
     x = inputs = keras.Input((None, task.features))
@@ -141,7 +144,7 @@ def main():
     )
     parser.add_argument("--task", choices=TASKS, default="additive")
     parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--epochs", type=int, default=40, help="of 50 steps")
+    parser.add_argument("--epochs", type=int, default=20, help="of 50 steps")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
     parser.add_argument("--folder", help="keeps what was found")

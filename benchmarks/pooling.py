@@ -13,6 +13,7 @@ of activities some of the training subjects of the first fold.
 
 import argparse
 import dataclasses
+import functools
 import time
 
 import keras
@@ -33,7 +34,7 @@ from keras_seqattn.windows.activity_windows import subject_folds
 
 POOLINGS = "last", "mean", "maximum", "one query", "attention"
 RATES = 1e-3, 3e-3, 1e-2
-DECODE = decoding.Recipe(epochs=6, batch_size=128, average="epoch")
+DECODE = decoding.Recipe(epochs=10, batch_size=128, average="epoch")
 ACTIVITY = activity.Recipe(
     epochs=10, schedule="cosine_by_epoch", label_smoothing=0.1, average=0.99,
     augmentation={"name": "rotate_and_scale"},
@@ -106,17 +107,20 @@ class Decoders:
         self.shape = timesteps, x.shape[2], y.shape[1]
         units = widest(decoder, name, units, *self.shape)
         self.build = lambda: decoder(name, units, *self.shape)
+        self.seeded = {}
 
     def fit(self, rate, seed):
         """R2 of the validation part, and of the test part."""
         recipe = dataclasses.replace(DECODE, learning_rate=rate)
         size = recipe.batch_size
-        trained = SeededModel(
-            self.build,
-            recipe.make_optimizer(-(-len(self.x) // size)),
-            "mse",
-            (self.x[:size], self.y[:size]),
-        )
+        if rate not in self.seeded:
+            self.seeded[rate] = SeededModel(
+                self.build,
+                recipe.make_optimizer(-(-len(self.x) // size)),
+                "mse",
+                (self.x[:size], self.y[:size]),
+            )
+        trained = self.seeded[rate]
         trained.fit(
             seed, self.x, self.y, batch_size=size, epochs=recipe.epochs,
             callbacks=[*recipe.callbacks(), recipe.early_stopping()],
@@ -140,7 +144,7 @@ def decode(data, given):
     for name in given.poolings:
         models = Decoders(data, name, 20, given.units)
         first = {rate: models.fit(rate, given.seeds[0]) for rate in given.rates}
-        best = max(first, key=first.get)
+        best = max(first, key=lambda rate: first[rate][0])
         found = [first[best]]
         found += [models.fit(best, seed) for seed in given.seeds[1:]]
         scores = map(mean_and_deviation, zip(*found, strict=True))
@@ -176,37 +180,36 @@ def recognize(windows, given):
     ]
     smallest = min(len(train) for train, _ in [*folds, inner])
 
-    def fit(name, units, rate, seed, train, test):
-        trainer = ActivityTrainer(
+    @functools.cache
+    def trainer(name, units, rate):
+        return ActivityTrainer(
             windows,
-            lambda *sizes: classifier(name, units, *sizes),
+            functools.partial(classifier, name, units),
             dataclasses.replace(ACTIVITY, learning_rate=rate),
             smallest,
             verbose=0,
         )
-        trained = trainer.train(seed, train)
-        return trained.probabilities(test, "final").argmax(axis=1), trainer
+
+    def predict(key, seed, train, test):
+        trained = trainer(*key).train(seed, train)
+        return trained.probabilities(test, "final").argmax(axis=1)
+
+    def chosen_by(key):
+        right = predict(key, 100, *inner) == windows.y[inner[1]]
+        return float(right.mean())
 
     for name in given.poolings:
         units = widest(classifier, name, 32, *shape)
-        first = {
-            rate: float(
-                np.mean(
-                    fit(name, units, rate, 100, *inner)[0]
-                    == windows.y[inner[1]]
-                )
-            )
-            for rate in given.rates
-        }
+        first = {rate: chosen_by((name, units, rate)) for rate in given.rates}
         best, found = max(first, key=first.get), []
         for seed in given.seeds:
             predicted = np.zeros(len(windows.y), int)
-            for train, test in folds:
-                predicted[test], trainer = fit(
-                    name, units, best, seed, train, test
-                )
+            for fold in folds:
+                key = name, units, best
+                predicted[fold[1]] = predict(key, seed, *fold)
             found.append(activity.Score.of(windows.y, predicted, shape[2]))
-        weights = f"{trainer.build().count_params():,}"
+        weights = trainer(name, units, best).build().count_params()
+        weights = f"{weights:,}"
         rows.append([
             name, weights, f"{best:g}", f"{first[best]:.3f}",
             mean_and_deviation([score.accuracy for score in found]),
