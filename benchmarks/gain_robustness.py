@@ -4,9 +4,9 @@ Trains each network on a memory task without noise, and scores it on new
 sequences whose input is noisy, shifted or scaled, or whose delay is longer than
 any in training. Beside the gain-modulated network: the same with its gains at
 rest, which has no memory; recurrent neurons with the same activation, fixed; a
-GRU and an LSTM. All have as many weights as the first, but for the one without
-memory. The learning rate is chosen for each by held-out sequences, from a seed
-that is not scored.
+GRU and an LSTM; in the factorial task, one LSTM for each feature too. All have
+as many weights as the first, but for the one without memory. The learning rate
+is chosen for each by held-out sequences, from a seed that is not scored.
 
     KERAS_BACKEND=jax python -m benchmarks.gain_robustness --folder FOLDER
     KERAS_BACKEND=jax python -m benchmarks.gain_robustness --task factorial
@@ -41,13 +41,14 @@ RATES = 3e-3, 1e-2, 3e-2
 CONTROLLER = 32
 # Fewer than 400 steps are enough for modulated gains.
 EPOCHS = {"modulated": 8}
-MODELS = "modulated", "at rest", "fixed", "gru", "lstm"
+MODELS = "modulated", "at rest", "fixed", "gru", "lstm", "each"
 NAMES = {
     "modulated": "modulated gains",
     "at rest": "the same, gains at rest",
     "fixed": "recurrent, fixed activations",
     "gru": "GRU",
     "lstm": "LSTM",
+    "each": "one LSTM for each feature",
 }
 CONDITIONS = {
     "as trained": {},
@@ -58,6 +59,27 @@ CONDITIONS = {
 }
 
 
+@keras.saving.register_keras_serializable(package="benchmarks")
+class Each(keras.layers.Layer):
+    """One LSTM for every feature by itself: wired as factorial neurons are."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.lstm = keras.layers.LSTM(units, return_sequences=True)
+        self.dense = keras.layers.Dense(1)
+
+    def build(self, shape):
+        self.lstm.build((None, None, 1))
+        self.dense.build((None, None, self.lstm.units))
+
+    def call(self, x):
+        steps, features = keras.ops.shape(x)[1], x.shape[2]
+        x = keras.ops.transpose(x, (0, 2, 1))
+        x = keras.ops.reshape(x, (-1, steps, 1))
+        x = keras.ops.reshape(self.dense(self.lstm(x)), (-1, features, steps))
+        return keras.ops.transpose(x, (0, 2, 1))
+
+
 def build(name, task, preset):
     """A network, from sequences to sequences."""
     modulated = ks.models.build_memory_network(
@@ -66,6 +88,8 @@ def build(name, task, preset):
     if name == "modulated":
         return modulated
     x = inputs = keras.Input((None, task.features))
+    if name == "each":
+        return keras.Model(inputs, Each(CONTROLLER)(x))
     if name == "at rest":
         x = keras.layers.Dense(20, ks.activations.gain_softplus)(x)
     else:
@@ -153,6 +177,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     task, rows, minutes = TASKS[given.task], [], 0
     for name in given.models:
+        if name == "each" and task.features != task.outputs:
+            continue
         path = folder / f"{given.task}_{name.replace(' ', '_')}.json"
         if not path.exists():
             path.write_text(json.dumps(run(name, given)))
