@@ -175,21 +175,24 @@ def main():
     given = parser.parse_args()
     folder = pathlib.Path(given.folder or tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
-    task, rows, minutes = TASKS[given.task], [], 0
+    task, found = TASKS[given.task], {}
     for name in given.models:
         if name == "each" and task.features != task.outputs:
             continue
         path = folder / f"{given.task}_{name.replace(' ', '_')}.json"
         if not path.exists():
             path.write_text(json.dumps(run(name, given)))
-        found = json.loads(path.read_text())
-        print(name, found, flush=True)
-        minutes += found["minutes"]
-        accuracy = map(mean_and_deviation, found["accuracy"].values())
-        weights, rate = f"{found['weights']:,}", f"{found['rate']:g}"
-        rows.append([NAMES[name], weights, rate, *accuracy])
-    head = [f"{given.task}, recall", "weights", "rate", *CONDITIONS]
-    print(markdown_table(head, rows))
+        found[name] = json.loads(path.read_text())
+        print(name, found[name], flush=True)
+    rows = [
+        ["weights", *(f"{one['weights']:,}" for one in found.values())],
+        ["learning rate", *(f"{one['rate']:g}" for one in found.values())],
+    ]
+    for condition in CONDITIONS:
+        scores = (one["accuracy"][condition] for one in found.values())
+        rows.append([condition, *map(mean_and_deviation, scores)])
+    print(markdown_table([given.task, *(NAMES[name] for name in found)], rows))
+    minutes = sum(one["minutes"] for one in found.values())
     print(f"chance {task.chance:.3f}, without binding", end=" ")
     print(f"{task.no_binding_accuracy:.3f}; {minutes:.0f} minutes of CPU")
 

@@ -2,9 +2,9 @@
 
 Trains each on sequences it never sees twice, and scores it on new ones by the
 delay: while all that was shown is among the last cells that LARNN attends to
-(16), while a part is, and when nothing is.
+(12), while a part is, and when nothing is.
 
-    recall_4, recall_8   one of 8 values with each of 4 or 8 of 16 keys; four
+    recall_4, recall_8   one of 8 values with each of 4 or 8 of 8 keys; four
                          of the keys are asked for, each after a delay
     distractors          recall_4, with a pair in every fifth step that is
                          never asked for
@@ -38,7 +38,7 @@ from keras_seqattn.memory import MemoryTrainer
 from keras_seqattn.memory import RecallLoss
 from keras_seqattn.memory import Recipe
 
-UNITS, WINDOW, LONGEST = 32, 16, 32
+UNITS, WINDOW, LONGEST = 32, 12, 24
 RATES = 1e-3, 3e-3, 1e-2
 MODELS = "larnn", "lstm", "gru", "attention"
 
@@ -81,7 +81,7 @@ class Copy:
 
 def association(pairs, **settings):
     return ks.tasks.CueAssociation(
-        num_keys=16, num_values=8, num_pairs=pairs, num_queries=4,
+        num_keys=8, num_values=8, num_pairs=pairs, num_queries=4,
         amplitude=1.0, query_amplitude=1.0, delay_range=(2, LONGEST),
         copy_cue=False, **settings,
     )  # fmt: skip
@@ -185,7 +185,7 @@ def main():
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
-    parser.add_argument("--epochs", type=int, default=24, help="of 50 steps")
+    parser.add_argument("--epochs", type=int, default=20, help="of 50 steps")
     parser.add_argument("--seeds", type=int, nargs="+", default=range(2))
     parser.add_argument("--convolution", action="store_true")
     parser.add_argument("--folder", help="keeps what was found")
