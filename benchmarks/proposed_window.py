@@ -8,6 +8,10 @@ the tolerance of the full window's validation R2, of all lengths; the search of
 from attention's proposal, which costs the training of a decoder with attention.
 
     KERAS_BACKEND=jax python -m benchmarks.proposed_window --data FILE
+    KERAS_BACKEND=jax python -m benchmarks.proposed_window --count
+
+`--count` trains nothing: it counts what the search would train, by how far the
+proposal is from the right answer, over all right answers from 1 to 20 bins.
 
 Without `--data`, simulated reaching whose newest 5 bins hold everything. The
 learning rate is chosen at the full window, on validation data.
@@ -41,6 +45,35 @@ def attention(data, given, longest):
     return found
 
 
+def trainings(right, start, longest=20):
+    """How many lengths the search tries where `right` bins are enough."""
+    found = decoding.recommend_timesteps(
+        lambda k: float(k >= right), start, longest
+    )
+    return len(found.scores)
+
+
+def count(longest=20):
+    """The table of `--count`; the decoder with attention counts too."""
+    rights = range(1, longest + 1)
+    middle = [trainings(right, longest // 2) for right in rights]
+    rows = [["no proposal: search from the middle", *summary(middle)]]
+    for off in (*range(-5, 6), -11):
+        counts = [
+            1 + trainings(right, right + off)
+            for right in rights
+            if right + off in rights
+        ]
+        rows.append([f"proposal off by {off:+}", *summary(counts)])
+    rows.append(["every length", str(longest), "", ""])
+    head = ["", "trainings, mean", "least", "most"]
+    print(markdown_table(head, rows))
+
+
+def summary(counts):
+    return f"{np.mean(counts):.1f}", str(min(counts)), str(max(counts))
+
+
 def best_rate(decoder, given):
     return max(
         given.rates, key=lambda rate: decoder.fit(rate, given.seeds[0])[0]
@@ -56,7 +89,11 @@ def main():
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
     parser.add_argument("--tolerance", type=float, default=0.005)
+    parser.add_argument("--count", action="store_true")
     given = parser.parse_args()
+    if given.count:
+        count()
+        return
     begun, data = time.process_time(), load(given)
     longest = data.timesteps
     selection = decoding.select_timesteps(attention(data, given, longest))
