@@ -2,8 +2,8 @@
 
 One recurrent encoder and one head, and between them the last state, the mean,
 the maximum, attention of one learned query (Keras' MultiHeadAttention), or
-TemporalAttention. All models have as many weights: where the pooling needs
-none, the encoder is wider. The learning rate is chosen for each pooling on
+TemporalAttention. All models have as many weights, within a few percent:
+where the pooling needs none, the encoder is wider. The learning rate is chosen for each pooling on
 validation data; in a recording of movement that is a part of the time, in one
 of activities some of the training subjects of the first fold.
 
@@ -90,7 +90,11 @@ def classifier(name, units, timesteps, channels, classes):
 
 
 def widest(build, name, units, *shape):
-    """Units of an encoder with at most the weights of attention's."""
+    """The most units for which a model has no more weights than attention's.
+
+    One fewer than attention's where even as many are too much: one query, which
+    then has a few percent more.
+    """
     most = build("attention", units, *shape).count_params()
     while build(name, units, *shape).count_params() <= most:
         units += 1
