@@ -2,10 +2,10 @@
 
 One recurrent encoder and one head, and between them the last state, the mean,
 the maximum, attention of one learned query (Keras' MultiHeadAttention), or
-TemporalAttention. All models have as many weights, within a few percent:
-where the pooling needs none, the encoder is wider. The learning rate is chosen for each pooling on
-validation data; in a recording of movement that is a part of the time, in one
-of activities some of the training subjects of the first fold.
+TemporalAttention. All models have as many weights, within a few percent: where
+the pooling needs none, the encoder is wider. The learning rate is chosen for
+each pooling on validation data; in a recording of movement that is a part of
+the time, in one of activities some of the training subjects of the first fold.
 
     KERAS_BACKEND=jax python -m benchmarks.pooling decode --data FILE
     KERAS_BACKEND=jax python -m benchmarks.pooling activity --data FILE
