@@ -45,6 +45,11 @@ class GainModulatedNeuron(RecurrentLayer):
     back, the controllers of all neurons run as one `keras.layers.LSTM` (or
     GRU, SimpleRNN) over the whole sequence, with the neurons in the batch.
 
+    Take it when each value comes on a feature of its own, is kept for long,
+    and the input may be noisier, shifted or scaled than in training; where
+    it is not, an LSTM recalls as well and trains faster
+    (`docs/when_to_take_which.md`).
+
     Reference:
         The gain-modulated neurons of [LSTM_MemoryTask](
         https://github.com/lauraflyra/LSTM_MemoryTask). The closest published

@@ -33,6 +33,10 @@ class LARNN(RecurrentLayer):
     is written by hand, and memory grows with `time * units`, not with `time *
     window_size * units`. For the equations and the weights see `LARNNCell`.
 
+    Take it when you want to see which past cells a step attends to: in the
+    place of an LSTM it was as good on recordings of activity, not better, and
+    takes longer to train (`docs/when_to_take_which.md`).
+
     Reference:
         [Chevalier, LARNN, arXiv:1808.05578](
         https://arxiv.org/abs/1808.05578).

@@ -23,6 +23,10 @@ class TemporalAttention(keras.layers.Layer):
     timesteps. The weights tell which timesteps the pooled vector was made of:
     `keras_seqattn.decoding.select_timesteps` turns them into a window length.
 
+    Take it when you want to see which timesteps count, or would take a mean
+    or a maximum over time, which it beats; the last state of a recurrent
+    layer was as good (`docs/when_to_take_which.md`).
+
     With timestep vectors `h_t` of `F` features:
 
     ```

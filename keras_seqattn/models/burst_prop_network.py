@@ -112,6 +112,10 @@ class BurstPropNetwork(keras.Model):
     `_burst_prop/in_time.py`: a rule's steps over time, which change the
     weights. The same lines run on every backend.
 
+    Take it when learning by local signals is the subject, with one or two
+    hidden layers; with more, `feedback="random"` learned and
+    `"kolen_pollack"` did not (`docs/when_to_take_which.md`).
+
     Reference:
         [Payeur et al., Nature Neuroscience 24, 1010-1019, 2021](
         https://doi.org/10.1038/s41593-021-00857-x): mode `"rate"` is that of
