@@ -961,7 +961,7 @@ def test_saved_model(tmp_path):
         ({"activation": abs}, "`modulated` must name its modulated parameters"),
         (
             {"activation": scaled_tanh, "modulated": ("size",)},
-            r"out of \('scale', 'shift'\)",
+            r"one of \('scale', 'shift'\)",
         ),
         (
             {
@@ -979,7 +979,7 @@ def test_saved_model(tmp_path):
         ),
         ({"resting_values": {"gain": "1"}}, "resting value of 'gain' must be"),
         ({"modulated": ()}, "`modulated` must name at least one parameter"),
-        ({"modulated": ("n",)}, r"out of \('gain', 'threshold', 'softness'\)"),
+        ({"modulated": ("n",)}, r"one of \('gain', 'threshold', 'softness'\)"),
         ({"modulated": ("gain", "gain")}, "and none twice"),
         ({"controller_input": "x"}, "`controller_input` must be one of"),
         ({"lag": 3}, r"`lag` must be one of \(0, 1, 2\). Received: lag=3"),
