@@ -154,9 +154,6 @@ class GainModulatedNeuronCell(keras.layers.Layer):
             controller_input,
             ("preactivation", "input", "input_and_output"),
         )
-        self.shared_controller = check_flag(
-            "shared_controller", shared_controller
-        )
         self.lag = check_choice("lag", lag, (0, 1, 2))
         self.first_step = check_choice(
             "first_step", first_step, ("regular", "skip", "wrap")
@@ -164,8 +161,8 @@ class GainModulatedNeuronCell(keras.layers.Layer):
         self.connection = check_choice(
             "connection", connection, ("dense", "one_to_one")
         )
-        self.use_bias = check_flag("use_bias", use_bias)
-        self.unit_forget_bias = check_flag("unit_forget_bias", unit_forget_bias)
+        for name in ("shared_controller", "use_bias", "unit_forget_bias"):
+            setattr(self, name, check_flag(name, given[name]))
         self._set_weight_options(given)
         # All neurons that see the same input, with the same weights, have the
         # same parameters: computed once.
