@@ -30,6 +30,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 import keras_seqattn as ks
 from benchmarks.decoding_peers import install
+from benchmarks.kept import Kept
 from examples.activity_classifier import RECORDED
 from examples.activity_classifier import RECORDED_SIZES
 from keras_seqattn import activity
@@ -182,12 +183,14 @@ def difference(windows, first, second):
 
 
 def run(name, windows, folds, seed, python):
-    """Predictions and costs of a classifier with one seed."""
+    """Predictions and costs of a classifier with one seed, for JSON."""
     if name == "forest":
-        return forest(windows, folds, seed)
-    if name in UNITS:
-        return network(windows, folds, seed, name)
-    return peer(windows, folds, seed, name, python)
+        predicted, costs = forest(windows, folds, seed)
+    elif name in UNITS:
+        predicted, costs = network(windows, folds, seed, name)
+    else:
+        predicted, costs = peer(windows, folds, seed, name, python)
+    return {"predicted": predicted.tolist(), "costs": list(map(float, costs))}
 
 
 def main():
@@ -206,8 +209,7 @@ def main():
     given = parser.parse_args()
     windows = activity.load_recordings(given.data)
     folds = subject_folds(windows.subject, given.folds)
-    folder = pathlib.Path(given.folder or tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
+    kept = Kept(given.folder)
     statistics = functools.partial(logistic_baseline, features="statistics")
     rows = [
         simple_row("most frequent class", majority_baseline, windows, folds),
@@ -217,16 +219,11 @@ def main():
     for name in given.classifiers:
         found = []
         for seed in given.seeds:
-            path = folder / f"{name}_{seed}.npz"
-            if not path.exists():
-                own, costs = run(name, windows, folds, seed, given.peer_python)
-                np.savez(path, predicted=own, costs=costs)
-            with np.load(path) as file:
-                found.append((file["predicted"], file["costs"]))
-        predicted[name] = [own for own, _ in found]
-        rows.append(
-            row(name, windows, predicted[name], [costs for _, costs in found])
-        )
+            asked = name, windows, folds, seed, given.peer_python
+            found.append(kept.get(f"{name}_{seed}", run, *asked))
+        predicted[name] = [np.array(one["predicted"]) for one in found]
+        costs = [one["costs"] for one in found]
+        rows.append(row(name, windows, predicted[name], costs))
         print(*rows[-1], sep=" | ", flush=True)
     head = ["classifier (seeds)", "accuracy", "mean of subjects", "macro F1"]
     costs = ["parameters", "bytes", "minutes", "ms a window"]

@@ -17,9 +17,6 @@ found, and what is there is not run again.
 
 import argparse
 import dataclasses
-import json
-import pathlib
-import tempfile
 import time
 
 import keras
@@ -28,6 +25,7 @@ from keras import ops
 
 import keras_seqattn as ks
 import keras_seqattn.learning_rules as rules
+from benchmarks.kept import Kept
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn.callbacks import BurstPropMonitor
 
@@ -144,15 +142,12 @@ def main():
     rules.METHODS["direct feedback alignment"] = method(Direct)
     rules.METHODS["sign symmetry"] = method(Signs)
     images = rules.load_digits()
-    folder = pathlib.Path(given.folder or tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
-    found = {}
+    kept, found = Kept(given.folder), {}
     for depth in given.depths:
         for name in given.methods:
-            path = folder / f"{name.replace(' ', '_')}_{depth}.json"
-            if not path.exists():
-                path.write_text(json.dumps(run(name, depth, images, given)))
-            found[name, depth] = one = json.loads(path.read_text())
+            found[name, depth] = one = kept.get(
+                f"{name}_{depth}", run, name, depth, images, given
+            )
             print(depth, name, one, flush=True)
     head = [f"{depth} hidden" for depth in given.depths]
     rows = [

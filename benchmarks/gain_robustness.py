@@ -17,15 +17,13 @@ keeps what is found, and what is there is not run again.
 
 import argparse
 import dataclasses
-import json
-import pathlib
-import tempfile
 import time
 
 import keras
 import numpy as np
 
 import keras_seqattn as ks
+from benchmarks.kept import Kept
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.learning_rules.search import FIRST_SEED
@@ -173,16 +171,11 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
     parser.add_argument("--folder", help="keeps what was found")
     given = parser.parse_args()
-    folder = pathlib.Path(given.folder or tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
-    task, found = TASKS[given.task], {}
+    kept, task, found = Kept(given.folder), TASKS[given.task], {}
     for name in given.models:
         if name == "each" and task.features != task.outputs:
             continue
-        path = folder / f"{given.task}_{name.replace(' ', '_')}.json"
-        if not path.exists():
-            path.write_text(json.dumps(run(name, given)))
-        found[name] = json.loads(path.read_text())
+        found[name] = kept.get(f"{given.task}_{name}", run, name, given)
         print(name, found[name], flush=True)
     rows = [
         ["weights", *(f"{one['weights']:,}" for one in found.values())],

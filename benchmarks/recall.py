@@ -24,15 +24,13 @@ each. `--folder` keeps what is found, and what is there is not run again.
 import argparse
 import bisect
 import dataclasses
-import json
-import pathlib
-import tempfile
 import time
 
 import keras
 import numpy as np
 
 import keras_seqattn as ks
+from benchmarks.kept import Kept
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.memory import MemoryTrainer
@@ -200,19 +198,15 @@ def main():
     parser.add_argument("--convolution", action="store_true")
     parser.add_argument("--folder", help="keeps what was found")
     given = parser.parse_args()
-    folder = pathlib.Path(given.folder or tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
-    rows, minutes = [], 0
+    kept, rows, minutes = Kept(given.folder), [], 0
     for label in given.tasks:
         task = make_task(label, given.longest)
         known = getattr(task, "no_binding_accuracy", task.chance)
         simple = [f"{task.chance:.3f}, {known:.3f}"] * 3
         rows.append([label, "chance, no binding", "", "", *simple, ""])
         for name in given.models:
-            path = folder / f"{label}_{name}{'_2' * given.convolution}.json"
-            if not path.exists():
-                path.write_text(json.dumps(run(name, task, given)))
-            one = json.loads(path.read_text())
+            own = f"{label}_{name}{'_2' * given.convolution}"
+            one = kept.get(own, run, name, task, given)
             print(label, name, one, flush=True)
             minutes += one["minutes"]
             accuracy = map(

@@ -11,7 +11,9 @@ from typing import Any
 import keras
 
 from keras_seqattn._checks import check_choice
+from keras_seqattn._checks import check_non_negative_number
 from keras_seqattn._checks import check_positive_integer
+from keras_seqattn._checks import check_positive_rate
 from keras_seqattn._checks import check_seeds
 from keras_seqattn._training.recipe import Recipe
 from keras_seqattn.decoding.baselines import MEAN
@@ -34,8 +36,6 @@ from keras_seqattn.decoding.score import Score
 from keras_seqattn.decoding.timestep_selection import RULES
 from keras_seqattn.decoding.timestep_selection import TimestepRecommendation
 from keras_seqattn.decoding.timestep_selection import TimestepSelection
-from keras_seqattn.decoding.timestep_selection import check_threshold
-from keras_seqattn.decoding.timestep_selection import check_tolerance
 from keras_seqattn.decoding.timestep_selection import recommend_timesteps
 from keras_seqattn.decoding.timestep_selection import select_timesteps
 from keras_seqattn.decoding.training import RECIPE
@@ -143,8 +143,8 @@ def decode_recording(
             stacklevel=2,
         )
     # Before minutes of training, not after.
-    check_threshold(threshold)
-    check_tolerance(tolerance)
+    check_positive_rate("threshold", threshold)
+    check_non_negative_number("tolerance", tolerance)
     seeds = check_seeds(seeds)
     data = DecodingData(recording, timesteps, fractions, transform)
     simple = check_baselines(baselines)

@@ -97,7 +97,7 @@ def select_timesteps(
     print(ks.decoding.select_timesteps(scores, threshold=0.8).timesteps)  # 2
     ```
     """
-    threshold = check_threshold(threshold)
+    threshold = check_positive_rate("threshold", threshold)
     check_choice("rule", rule, RULES)
     seeds = [_check_scores(scores) for scores in _by_seed(attention_scores)]
     dtype = np.float32 if rule == "original" else np.float64
@@ -208,7 +208,7 @@ def recommend_timesteps(
             f"`proposal` must be in 1 .. {timesteps}, the full window. "
             f"Received: proposal={proposal}"
         )
-    tolerance = check_tolerance(tolerance)
+    tolerance = check_non_negative_number("tolerance", tolerance)
     scores: dict[int, tuple[float, ...]] = {}
 
     def is_enough(k: int) -> bool:
@@ -256,16 +256,6 @@ def recommend_timesteps(
         tolerance=tolerance,
         scores=dict(sorted(scores.items())),
     )
-
-
-def check_threshold(threshold: float) -> float:
-    """Return `threshold` as a float, or raise if it is not in (0, 1]."""
-    return check_positive_rate("threshold", threshold)
-
-
-def check_tolerance(tolerance: float) -> float:
-    """Return `tolerance` as a float, or raise if it is not >= 0."""
-    return check_non_negative_number("tolerance", tolerance)
 
 
 def _select(profile: np.ndarray, threshold: float) -> int:

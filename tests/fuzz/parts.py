@@ -75,8 +75,8 @@ def built(build: Callable[..., Any], **given: Any) -> Any:
         raise Impossible from error
 
 
-def drawn(task: Any, sequences: Any, seed: Any) -> Any:
-    return vars(task.sample(sequences, seed))
+def drawn(task: Any, sequences: Any, seed: Any, **settings: Any) -> Any:
+    return vars(task(**settings).sample(sequences, seed))
 
 
 def fitted(kind: Any, movement: Any, **settings: Any) -> Any:
@@ -263,9 +263,7 @@ OTHERS: Doors = {
         },
     ),
     "CueRecall": (
-        lambda sequences, seed, **given: drawn(
-            tasks.CueRecall(**given), sequences, seed
-        ),
+        functools.partial(drawn, tasks.CueRecall),
         {
             "sequences": 3,
             "seed": 0,
@@ -277,9 +275,7 @@ OTHERS: Doors = {
         },
     ),
     "CueAssociation": (
-        lambda sequences, seed, **given: drawn(
-            tasks.CueAssociation(**given), sequences, seed
-        ),
+        functools.partial(drawn, tasks.CueAssociation),
         {
             "sequences": 3,
             "seed": 0,
