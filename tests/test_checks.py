@@ -171,6 +171,11 @@ def test_sizes_that_no_sequence_has(task, settings, message):
         task(**settings)
 
 
+def test_a_large_integer_is_a_number():
+    batch = ks.tasks.CueRecall(amplitude=10**30).sample(20, seed=0)
+    assert batch.y.max() == np.float32(1e30)
+
+
 def test_windows_are_finite():
     x, y = np.zeros((3000, 2, 1)), np.zeros((3000, 2))
     assert len(WindowBatches(x, y)) == 47

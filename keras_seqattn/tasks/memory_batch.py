@@ -240,11 +240,15 @@ def check_times_and_sizes(task: Any) -> None:
         check_positive_integer(name, getattr(task, name))
     for name in ("cue_step", "response_delay", "post_steps"):
         check_non_negative_integer(name, getattr(task, name))
-    for name in ("amplitude", "query_amplitude"):
-        check_positive_number(name, getattr(task, name))
-    check_non_negative_number("noise", task.noise)
-    delays = check_integer_range("delay_range", task.delay_range)
-    object.__setattr__(task, "delay_range", delays)
+    # As checked: NumPy takes no integer of 10**30, which float32 holds.
+    checked = {
+        "amplitude": check_positive_number,
+        "query_amplitude": check_positive_number,
+        "noise": check_non_negative_number,
+        "delay_range": check_integer_range,
+    }
+    for name, check in checked.items():
+        object.__setattr__(task, name, check(name, getattr(task, name)))
     if task.timesteps > LARGEST:
         raise ValueError(
             "A sequence must have fewer than 2**31 steps: give a smaller "
