@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import pathlib
 
-import matplotlib
+import matplotlib.style
 
 import keras_seqattn as ks
 from keras_seqattn import visualization
@@ -23,6 +23,7 @@ PATH = pathlib.Path(__file__).parent / "images/overview.png"
 
 def main() -> None:
     matplotlib.use("Agg")
+    matplotlib.style.use("keras_seqattn.visualization.style")
     import matplotlib.pyplot as plt
 
     recording = ks.tasks.simulated_reaching(bins=8000, kernel_length=5)

@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
-import matplotlib
+import matplotlib.style
 import numpy as np
 
 import keras_seqattn as ks
@@ -241,6 +241,7 @@ def main() -> None:
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     matplotlib.use("Agg")
+    matplotlib.style.use("keras_seqattn.visualization.style")
     print(f"backend {keras.backend.backend()}")
     TASKS[arguments.task](arguments, output)
 

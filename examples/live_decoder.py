@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
-import matplotlib
+import matplotlib.style
 import numpy as np
 
 import keras_seqattn as ks
@@ -278,6 +278,7 @@ def draw(
     path: pathlib.Path,
 ) -> None:
     matplotlib.use("Agg")
+    matplotlib.style.use("keras_seqattn.visualization.style")
     import matplotlib.pyplot as plt
 
     from keras_seqattn import visualization

@@ -35,7 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
-import matplotlib
+import matplotlib.style
 import numpy as np
 
 import keras_seqattn as ks
@@ -147,6 +147,7 @@ def main() -> None:
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     matplotlib.use("Agg")
+    matplotlib.style.use("keras_seqattn.visualization.style")
     report.model.save(output / "network.keras")
     (output / "report.md").write_text(report.table() + "\n")
     (output / "report.json").write_text(
@@ -182,7 +183,7 @@ def draw_scores(report: MemoryReport, task: Any, path: pathlib.Path) -> None:
 
     from keras_seqattn import visualization
 
-    figure, axes = plt.subplots(1, 3, figsize=(16, 4.5), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
     # The loss gives answers more weight than the levels' squared error does:
     # compare accuracies.
     levels = {"blind guess": report.chance}
@@ -226,7 +227,7 @@ def draw_sequence(report: MemoryReport, task: Any, path: pathlib.Path) -> None:
     neurons = report.model.get_layer("neurons").cell.modulation
     names = neurons.modulated
     marks = {"cue": cases.cue[far], "query_step": cases.query_step[far]}
-    figure, axes = plt.subplots(1, 3, figsize=(18, 7), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(14, 6.5), layout="constrained")
     # Logits have another scale than targets.
     scale = task.amplitude if report.loss.kind == "mse" else 1.0
     prediction = outputs[far]

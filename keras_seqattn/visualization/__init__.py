@@ -1,4 +1,8 @@
-"""Figures. Each function draws on the given axes and returns them."""
+"""Figures. Each function draws on the given axes and returns them.
+
+`matplotlib.pyplot.style.use("keras_seqattn.visualization.style")` draws them
+in the colours and sizes of the documentation.
+"""
 
 from keras_seqattn.visualization.activity import (
     plot_attention_over_past as plot_attention_over_past,

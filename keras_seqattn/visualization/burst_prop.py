@@ -46,7 +46,7 @@ def plot_burst_learning(
         levels: What simple predictors reach in the metric, such as
             `{"chance": 0.1}`: a horizontal line each.
         axes: Array of five matplotlib axes, such as a row of a grid with a row
-            for each method. Default: new ones, side by side.
+            for each method. Default: new ones, in two rows.
 
     Returns:
         Array of the five axes. Those with nothing to show, as for a network
@@ -60,9 +60,9 @@ def plot_burst_learning(
     histories, baselines = _as_list(histories), _as_list(baselines)
     _check_histories(histories, baselines, metric)
     if axes is None:
-        _, axes = pyplot.subplots(
-            1, 1 + len(_PANELS), figsize=(18, 3.2), layout="constrained"
-        )
+        _, axes = pyplot.subplots(2, 3, figsize=(12, 6), layout="constrained")
+        *axes, spare = axes.flat
+        spare.remove()
     axes = np.asarray(axes)
     if axes.size != 1 + len(_PANELS):
         raise ValueError(
@@ -109,8 +109,9 @@ def plot_learning_by_method(
 ) -> Any:
     """Draw a metric against the epoch, for several methods of learning.
 
-    The line is the mean over a method's trainings, and the band goes from the
-    lowest to the highest of them. Trainings may end early; an epoch's mean and
+    The line is the mean over a method's trainings, dashed for every second
+    method so that equal ones are seen, and the band goes from the lowest to
+    the highest of them. Trainings may end early; an epoch's mean and
     band are of those that reached it.
 
     Args:
@@ -134,7 +135,9 @@ def plot_learning_by_method(
     for index, (name, found) in enumerate(trainings.items()):
         curves = [history[metric] for history in found]
         label = _of_several(name, curves)
-        _draw(ax, curves, 1, label, color=f"C{index % 10}")
+        dashed = index % 2
+        look = {"color": f"C{index % 10}", "ls": "--" if dashed else "-"}
+        _draw(ax, curves, 1, label, zorder=2 + 0.1 * dashed, **look)
     draw_levels(ax, levels)
     if log:
         ax.set_yscale("log")
@@ -172,6 +175,7 @@ def _draw(
             [np.min(values) for values in reached],
             [np.max(values) for values in reached],
             color=line.get_color(),
+            zorder=line.get_zorder() - 0.5,
             alpha=0.2,
             lw=0,
         )

@@ -405,5 +405,5 @@ def _legend_above(ax: Any) -> None:
             loc="lower left",
             bbox_to_anchor=(0, 1.04),
             borderaxespad=0,
-            ncols=5,
+            ncols=3,
         )
