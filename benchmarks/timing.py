@@ -27,7 +27,7 @@ def forward_and_train_step(layer, inputs, input_gradient=True, compiled=True):
         def train_step():
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                loss = tf.reduce_sum(layer(x) ** 2)
+                loss = tf.reduce_sum(layer(x, training=True) ** 2)
             sources = [x, *weights] if input_gradient else weights
             return tape.gradient(loss, sources), loss
 
@@ -41,12 +41,11 @@ def forward_and_train_step(layer, inputs, input_gradient=True, compiled=True):
         weights = [variable.value for variable in layer.trainable_variables]
         rest = [v.value for v in layer.non_trainable_variables]
 
-        def call(x, weights):
-            return layer.stateless_call(weights, rest, x)[0]
+        def forward(x, weights, training=False):
+            return layer.stateless_call(weights, rest, x, training=training)[0]
 
-        forward = call
         train_step = jax.value_and_grad(
-            lambda x, w: (call(x, w) ** 2).sum(),
+            lambda x, w: (forward(x, w, True) ** 2).sum(),
             argnums=(0, 1) if input_gradient else 1,
         )
         if compiled:
@@ -65,7 +64,7 @@ def forward_and_train_step(layer, inputs, input_gradient=True, compiled=True):
             return layer(x)
 
     def train_step():
-        loss = (layer(x) ** 2).sum()
+        loss = (layer(x, training=True) ** 2).sum()
         sources = [x, *weights] if input_gradient else weights
         return torch.autograd.grad(loss, sources), loss
 

@@ -6,6 +6,7 @@ rows of a history that grows by one row a step. It is meant for functions
 whose gradient is written by hand: none is promised through it.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,36 +16,45 @@ Tensors = dict[str, Any]
 
 
 def scan(
-    step: Callable[[Any, Any, Tensors, Tensors], tuple[Any, Tensors, Tensors]],
+    step: Callable[[Any, Tensors, Tensors], tuple[Any, Tensors, Tensors]],
     carry: Any,
     inputs: Tensors,
     history: Tensors,
+    fixed: Tensors | None = None,
+    fused: bool = False,
 ) -> tuple[Any, Tensors, Tensors]:
     """Call `step` once for each row of the inputs, first to last.
 
     Args:
-        step: `step(index, carry, row, window)` returns `(carry, outputs,
-            new_row)`: the next carry, of the same shapes and types; the
-            outputs of this step; and the row that the history grows by.
-            `window` holds the newest rows of the history, as many as it
-            began with, oldest first.
+        step: `step(carry, row, window)` returns `(carry, outputs, new_row)`:
+            the next carry, of the same shapes and types; the outputs of this
+            step; and the row that the history grows by. `window` holds the
+            newest rows of the history, as many as it began with, oldest
+            first, and as many of `fixed`.
         carry: Tensors, in a tuple or another structure.
         inputs: Tensors of shape `(time, ...)`, `time` above 0.
         history: Tensors of shape `(window, ...)`, the rows before the first
             step. It may be empty.
+        fixed: Tensors of shape `(window + time, ...)`, of which a step reads
+            the rows that it would read if they were history.
+        fused: Whether a step is compiled as one program where the backend
+            would run it one operation after another. Not in a graph that is
+            exported; and each batch size is compiled anew.
 
     Returns:
         `(carry, outputs, history)`: the last carry; the outputs, stacked to
         `(time, ...)`; and all `(window + time, ...)` rows of the history.
     """
-    return _drivers()[0](step, carry, inputs, history)
+    return _drivers()[0](step, carry, inputs, history, fixed or {}, fused)
 
 
 def scan_back(
-    step: Callable[[Any, Any, Tensors, Any], tuple[Any, Tensors, Any]],
+    step: Callable[[Any, Tensors, Tensors, Any], tuple[Any, Tensors, Any]],
     carry: tuple[Any, ...],
     inputs: Tensors,
     window_gradient: Any,
+    fixed: Tensors | None = None,
+    fused: bool = False,
 ) -> tuple[Any, Tensors, Any]:
     """Call `step` once for each row of the inputs, last to first.
 
@@ -52,35 +62,25 @@ def scan_back(
     summed up row by row.
 
     Args:
-        step: `step(index, carry, row, row_gradient)` returns `(carry,
-            outputs, window_gradient)`. `row_gradient` is the gradient of the
-            row that the history grew by in this step, from all later steps;
-            the returned gradient is what this step adds to its window's.
+        step: `step(carry, row, window, row_gradient)` returns `(carry,
+            outputs, window_gradient)`. `window` holds rows of `fixed`;
+            `row_gradient` is the gradient of the row that the history grew by
+            in this step, from all later steps; the returned gradient is what
+            this step adds to its window's.
         carry: Tuple of tensors.
         inputs: Tensors of shape `(time, ...)`.
         window_gradient: Tensor of shape `(window, ...)`, the gradient of the
             newest rows of the whole history from elsewhere.
+        fixed: As in `scan`: the history of the way forward, for example.
+        fused: As in `scan`.
 
     Returns:
         `(carry, outputs, window_gradient)`: the last carry, the outputs in
         the order of the inputs, and the gradient of the first window.
     """
-    return _drivers()[1](step, carry, inputs, window_gradient)
-
-
-def read_rows(tensor: Any, start: Any, count: int) -> Any:
-    """Return `tensor[start : start + count]`, `start` from within a step."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.lax.dynamic_slice_in_dim(tensor, start, count)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # Static sizes where there are any: for XLA a -1 would be dynamic.
-        rest = [-1 if size is None else size for size in tensor.shape[1:]]
-        return tf.slice(tensor, [start] + [0] * len(rest), [count, *rest])
-    return tensor[start : start + count]
+    return _drivers()[1](
+        step, carry, inputs, window_gradient, fixed or {}, fused
+    )
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,11 +100,25 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def cond(
+    predicate: Any, true: Callable[[], Any], false: Callable[[], Any]
+) -> Any:
+    """`keras.ops.cond`, which on torch takes as long as twenty operations."""
+    if keras.backend.backend() == "torch":
+        return true() if predicate else false()
+    return keras.ops.cond(predicate, true, false)
+
+
 # --- JAX: lax.scan. The history is written in place.
 
 
 def _jax_scan(
-    step: Any, carry: Any, inputs: Tensors, history: Tensors
+    step: Any,
+    carry: Any,
+    inputs: Tensors,
+    history: Tensors,
+    fixed: Tensors,
+    fused: bool,
 ) -> tuple[Any, Tensors, Tensors]:
     import jax
     from jax import numpy as jnp
@@ -133,7 +147,8 @@ def _jax_scan(
                 name: jax.lax.dynamic_slice_in_dim(x, index, size[name])
                 for name, x in history.items()
             }
-        carry, outputs, new_row = step(index, carry, row, window)
+        window = window | _jax_rows(fixed, index, length)
+        carry, outputs, new_row = step(carry, row, window)
         if one:
             history = {name: x[None] for name, x in new_row.items()}
             return (carry, history), (outputs, new_row)
@@ -155,8 +170,22 @@ def _jax_scan(
     return carry, outputs, history
 
 
+def _jax_rows(fixed: Tensors, index: Any, length: int) -> Tensors:
+    import jax
+
+    return {
+        name: jax.lax.dynamic_slice_in_dim(x, index, x.shape[0] - length)
+        for name, x in fixed.items()
+    }
+
+
 def _jax_scan_back(
-    step: Any, carry: Any, inputs: Tensors, window_gradient: Any
+    step: Any,
+    carry: Any,
+    inputs: Tensors,
+    window_gradient: Any,
+    fixed: Tensors,
+    fused: bool,
 ) -> tuple[Any, Tensors, Any]:
     import jax
     from jax import numpy as jnp
@@ -166,7 +195,8 @@ def _jax_scan_back(
     def body(state: Any, row: Any) -> tuple[Any, Any]:
         carry, total = state
         index, row = row
-        carry, outputs, added = step(index, carry, row, total[-1])
+        window = _jax_rows(fixed, index, length)
+        carry, outputs, added = step(carry, row, window, total[-1])
         older = jnp.concatenate([jnp.zeros_like(total[:1]), total[:-1]])
         return (carry, older + added), outputs
 
@@ -183,7 +213,12 @@ def _jax_scan_back(
 
 
 def _torch_scan(
-    step: Any, carry: Any, inputs: Tensors, history: Tensors
+    step: Any,
+    carry: Any,
+    inputs: Tensors,
+    history: Tensors,
+    fixed: Tensors,
+    fused: bool,
 ) -> tuple[Any, Tensors, Tensors]:
     import torch
 
@@ -198,9 +233,10 @@ def _torch_scan(
     for index in range(length):
         row = {name: column[index] for name, column in columns.items()}
         window = {
-            name: x[index : index + size[name]] for name, x in history.items()
+            name: x[index : len(x) - length + index]
+            for name, x in {**history, **fixed}.items()
         }
-        carry, outputs, new_row = step(index, carry, row, window)
+        carry, outputs, new_row = step(carry, row, window)
         for name, x in history.items():
             x[index + size[name]] = new_row[name]
         found.append(outputs)
@@ -208,7 +244,12 @@ def _torch_scan(
 
 
 def _torch_scan_back(
-    step: Any, carry: Any, inputs: Tensors, window_gradient: Any
+    step: Any,
+    carry: Any,
+    inputs: Tensors,
+    window_gradient: Any,
+    fixed: Tensors,
+    fused: bool,
 ) -> tuple[Any, Tensors, Any]:
     columns = {name: x.unbind() for name, x in inputs.items()}
     length = len(next(iter(columns.values())))
@@ -220,7 +261,8 @@ def _torch_scan_back(
     found = []
     for index in reversed(range(length)):
         row = {name: column[index] for name, column in columns.items()}
-        carry, outputs, added = step(index, carry, row, total[index + size])
+        window = {name: x[index : index + size] for name, x in fixed.items()}
+        carry, outputs, added = step(carry, row, window, total[index + size])
         total[index : index + size] += added
         found.append(outputs)
     return carry, _torch_stack(found[::-1]), total[:size]
@@ -236,18 +278,31 @@ def _torch_stack(rows: list[Tensors]) -> Tensors:
 
 
 def _tensorflow_scan(
-    step: Any, carry: Any, inputs: Tensors, history: Tensors
+    step: Any,
+    carry: Any,
+    inputs: Tensors,
+    history: Tensors,
+    fixed: Tensors,
+    fused: bool,
 ) -> tuple[Any, Tensors, Tensors]:
     import tensorflow as tf
 
-    def move(index: Any, carry: Any, window: Tensors) -> Any:
-        row = {name: x[index] for name, x in inputs.items()}
-        carry, outputs, new_row = step(index, carry, row, window)
+    size = next((x.shape[0] for x in history.values()), 0)
+
+    def turn(carry: Any, row: Tensors, window: Tensors, fixed: Tensors) -> Any:
+        carry, outputs, new_row = step(carry, row, window | fixed)
         window = {
             name: tf.concat([x[1:], new_row[name][None]], axis=0)
             for name, x in window.items()
         }
         return carry, {"outputs": outputs, "rows": new_row}, window
+
+    turn = _tensorflow_fused(turn) if fused else turn
+
+    def move(index: Any, carry: Any, window: Tensors) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        rows = _tensorflow_rows(fixed, index, size)
+        return turn(carry, row, window, rows)
 
     carry, found, _ = _tensorflow_loop(move, carry, inputs, history, False)
     history = {
@@ -258,17 +313,54 @@ def _tensorflow_scan(
 
 
 def _tensorflow_scan_back(
-    step: Any, carry: Any, inputs: Tensors, window_gradient: Any
+    step: Any,
+    carry: Any,
+    inputs: Tensors,
+    window_gradient: Any,
+    fixed: Tensors,
+    fused: bool,
 ) -> tuple[Any, Tensors, Any]:
     import tensorflow as tf
 
-    def move(index: Any, carry: Any, total: Any) -> Any:
-        row = {name: x[index] for name, x in inputs.items()}
-        carry, outputs, added = step(index, carry, row, total[-1])
+    size = window_gradient.shape[0]
+
+    def turn(carry: Any, row: Tensors, window: Tensors, total: Any) -> Any:
+        carry, outputs, added = step(carry, row, window, total[-1])
         older = tf.concat([tf.zeros_like(total[:1]), total[:-1]], axis=0)
         return carry, outputs, older + added
 
+    turn = _tensorflow_fused(turn) if fused else turn
+
+    def move(index: Any, carry: Any, total: Any) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        window = _tensorflow_rows(fixed, index, size)
+        return turn(carry, row, window, total)
+
     return _tensorflow_loop(move, carry, inputs, window_gradient, True)
+
+
+def _tensorflow_fused(step: Any) -> Any:
+    """A step as one program of XLA, its rows read before it.
+
+    What is read at an index within it would be compiled for each index.
+    """
+    import tensorflow as tf
+
+    # As Keras decides for `jit_compile="auto"`.
+    if sys.platform == "darwin" and tf.config.list_physical_devices("GPU"):
+        return step
+    return tf.function(step, autograph=False, jit_compile=True)
+
+
+def _tensorflow_rows(fixed: Tensors, index: Any, size: int) -> Tensors:
+    import tensorflow as tf
+
+    rows = {}
+    for name, x in fixed.items():
+        # Static sizes where there are any: for XLA a -1 would be dynamic.
+        rest = [-1 if n is None else n for n in x.shape[1:]]
+        rows[name] = tf.slice(x, [index] + [0] * len(rest), [size, *rest])
+    return rows
 
 
 def _tensorflow_loop(

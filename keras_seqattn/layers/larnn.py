@@ -251,6 +251,7 @@ class LARNN(RecurrentLayer):
             empty,
             weight,
             return_attention_scores,
+            training,
         )
         if statistics is not None:
             self._update_statistics(statistics, weight)

@@ -1,7 +1,8 @@
+import functools
+
 import keras
 import numpy as np
 
-from keras_seqattn._backend.scan import read_rows
 from keras_seqattn._backend.scan import scan
 from keras_seqattn._backend.scan import scan_back
 from tests.backend import compiled
@@ -20,20 +21,25 @@ def arrays():
     )
 
 
-def run(x, start, fixed):
-    def step(index, carry, row, window):
+def run(x, start, fixed, fused=False):
+    def step(carry, row, window):
         (total,) = carry
         total = total + row["x"]
         new = total + keras.ops.sum(window["rows"], axis=0)
         outputs = {
             "total": total,
             "mean": keras.ops.mean(window["rows"], axis=0),
-            "fixed": keras.ops.sum(read_rows(fixed, index, WINDOW), axis=0),
+            "fixed": keras.ops.sum(window["fixed"], axis=0),
         }
         return (total,), outputs, {"rows": 0.5 * new}
 
     (carry,), outputs, history = scan(
-        step, (x[0] * 0,), {"x": x}, {"rows": start}
+        step,
+        (x[0] * 0,),
+        {"x": x},
+        {"rows": start},
+        fixed={"fixed": fixed},
+        fused=fused,
     )
     return carry, outputs, history["rows"]
 
@@ -59,6 +65,8 @@ def test_carry_outputs_windows_and_history():
     tensors = [keras.ops.convert_to_tensor(a) for a in arrays()]
     assert_same(run(*tensors), expected, 1e-5)
     assert_same(compiled(run)(*tensors), expected, 1e-5)
+    fused = compiled(functools.partial(run, fused=True))
+    assert_same(fused(*tensors), expected, 1e-5)
 
 
 def test_scan_back_is_the_adjoint():
@@ -67,33 +75,47 @@ def test_scan_back_is_the_adjoint():
     rng = np.random.default_rng(1)
     weights = rng.normal(size=(WINDOW, 1, 1)).astype("float32")
     upstream = rng.normal(size=(TIME + WINDOW, BATCH, WIDTH)).astype("float32")
+    factors = rng.normal(size=(TIME + WINDOW, 1, 1)).astype("float32")
 
-    def forward(x, start):
-        def step(index, carry, row, window):
-            new = row["x"] + keras.ops.sum(weights * window["rows"], axis=0)
+    def forward(x, start, factors, fused=False):
+        def step(carry, row, window):
+            read = weights * window["factors"] * window["rows"]
+            new = row["x"] + keras.ops.sum(read, axis=0)
             return carry, {"new": new}, {"rows": new}
 
-        _, _, history = scan(step, (x[0],), {"x": x}, {"rows": start})
+        _, _, history = scan(
+            step,
+            (x[0],),
+            {"x": x},
+            {"rows": start},
+            fixed={"factors": factors},
+            fused=fused,
+        )
         return history["rows"]
 
-    def backward(upstream):
-        def step(index, carry, row, row_gradient):
+    def backward(upstream, factors, fused=False):
+        def step(carry, row, window, row_gradient):
             d_new = row["direct"] + row_gradient
-            return carry, {"x": d_new}, weights * d_new
+            return carry, {"x": d_new}, weights * window["factors"] * d_new
 
         _, outputs, d_start = scan_back(
             step,
             (upstream[0],),
             {"direct": upstream[WINDOW:]},
             keras.ops.zeros_like(upstream[:WINDOW]),
+            fixed={"factors": factors},
+            fused=fused,
         )
         return outputs["x"], d_start + upstream[:WINDOW]
 
     weights = keras.ops.convert_to_tensor(weights)
-    tensors = [keras.ops.convert_to_tensor(a) for a in (x, start, upstream)]
-    for wrap in (lambda f: f, compiled):
-        history = to_numpy(wrap(forward)(*tensors[:2]))
-        d_x, d_start = to_numpy(wrap(backward)(tensors[2]))
+    x_, start_, upstream_, factors_ = map(
+        keras.ops.convert_to_tensor, (x, start, upstream, factors)
+    )
+    fused = functools.partial(functools.partial, fused=True)
+    for wrap in (lambda f: f, compiled, lambda f: compiled(fused(f))):
+        history = to_numpy(wrap(forward)(x_, start_, factors_))
+        d_x, d_start = to_numpy(wrap(backward)(upstream_, factors_))
         np.testing.assert_allclose(
             np.sum(history * upstream),
             np.sum(x * d_x) + np.sum(start * d_start),
@@ -104,7 +126,7 @@ def test_scan_back_is_the_adjoint():
 def test_the_newest_rows_may_have_a_gradient_from_elsewhere():
     _, start, _ = arrays()
 
-    def step(index, carry, row, row_gradient):
+    def step(carry, row, window, row_gradient):
         return (
             carry,
             {"seen": row_gradient},

@@ -317,7 +317,7 @@ def test_a_hidden_neuron_sees_what_was_meant(arguments, low, high):
     if arguments:
         rule = AsCoded(**arguments, feedback_rate=0.0)
 
-    def step(_, carry, row, window):
+    def step(carry, row, window):
         (state,) = carry
         state, output, _, _ = rule.step(weights, state, **row)
         found = {"output": output, "e": state["events"][0]}

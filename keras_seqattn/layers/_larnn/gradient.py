@@ -12,7 +12,6 @@ from typing import NamedTuple
 from keras import ops
 
 from keras_seqattn._backend.capabilities import fuses_loop_bodies
-from keras_seqattn._backend.scan import read_rows
 from keras_seqattn._backend.scan import scan_back
 from keras_seqattn.layers._larnn.normalization import standardize
 from keras_seqattn.layers._larnn.normalization import standardize_gradient
@@ -59,7 +58,6 @@ def sequence_gradient(
         upstream_cell: (time, batch, units), of the cells.
     """
     inputs, hidden, cell, window = state
-    size = window.shape[0]
     rows = _step_rows(w, settings, cell, weight, saved)
     rows |= {"upstream_hidden": upstream_hidden, "upstream_cell": upstream_cell}
     # What follows from the forward pass alone: for all steps at once, but
@@ -71,22 +69,17 @@ def sequence_gradient(
         *(ops.transpose(getattr(w, name)) for name in _Transposed._fields)
     )
 
-    def body(index: Any, carry: Any, row: Tensors, d_row: Any) -> Any:
+    def body(carry: Any, row: Tensors, window: Tensors, d_row: Any) -> Any:
         d_hidden, d_cell, totals = carry
         if fused:
             row = _slopes(settings, row)
-        slots = read_rows(empty, index, size)
-        window = {
-            name: read_rows(x, index, size)
-            for name, x in saved["history"].items()
-        }
         return step_gradient(
             w,
             back,
             settings,
             row,
             window,
-            slots,
+            window["empty"],
             d_hidden,
             d_cell,
             totals,
@@ -105,6 +98,8 @@ def sequence_gradient(
         (ops.zeros_like(hidden), ops.zeros_like(cell), totals),
         rows,
         ops.zeros_like(window),
+        fixed={"empty": empty, **saved["history"]},
+        fused=True,
     )
     by_weight = _weights_gradient(
         w, settings, inputs, hidden, saved, rows, d, totals

@@ -11,7 +11,6 @@ import keras
 from keras import ops
 
 from keras_seqattn._backend.capabilities import fuses_loop_bodies
-from keras_seqattn._backend.scan import read_rows
 from keras_seqattn._backend.scan import scan
 from keras_seqattn.layers._larnn.gradient import sequence_gradient
 from keras_seqattn.layers._larnn.settings import Settings
@@ -35,6 +34,7 @@ def run_sequence(
     empty: Any,
     weight: Any = None,
     return_scores: bool = False,
+    training: bool = False,
 ) -> tuple[Any, Any, Any, Any]:
     """Run over all steps.
 
@@ -50,6 +50,7 @@ def run_sequence(
             that hold no cell.
         weight: (time, batch, 1), which steps count, for "batch".
         return_scores: Whether to return the attention scores.
+        training: Whether the loop may be one that cannot be exported.
 
     Returns:
         Hidden and cell states (time, batch, units); the attention scores
@@ -69,7 +70,7 @@ def run_sequence(
         given = _with_tensors(w, tensors[6:])
         weights = with_constants(given, settings)
         packed, saved = _forward(
-            weights, settings, state, empty, weight, return_scores
+            weights, settings, state, empty, weight, return_scores, training
         )
 
         def gradient(*arguments: Any, upstream: Any = None) -> Any:
@@ -134,6 +135,7 @@ def _forward(
     empty: Any,
     weight: Any,
     return_scores: bool,
+    training: bool,
 ) -> tuple[Any, Tensors]:
     """Return the packed outputs, and what the gradient needs."""
     inputs, hidden, cell, window = state
@@ -148,7 +150,7 @@ def _forward(
     if settings.normalization == "batch":
         rows["weight"] = weight
 
-    def body(index: Any, carry: Any, row: Tensors, window: Tensors) -> Any:
+    def body(carry: Any, row: Tensors, window: Tensors) -> Any:
         hidden, cell = carry
         done = step(
             w,
@@ -157,7 +159,7 @@ def _forward(
             hidden,
             cell,
             window,
-            read_rows(empty, index, size),
+            window["empty"],
             row.get("weight"),
         )
         outputs = {"hidden": done.hidden, "cell": done.cell, **done.saved}
@@ -174,7 +176,14 @@ def _forward(
             finish_rows(w, settings, done.row),
         )
 
-    _, saved, saved["history"] = scan(body, (hidden, cell), rows, history)
+    _, saved, saved["history"] = scan(
+        body,
+        (hidden, cell),
+        rows,
+        history,
+        fixed={"empty": empty},
+        fused=training,
+    )
     packed = ops.concatenate([saved["hidden"], saved["cell"]], axis=-1)
     if return_scores:
         packed = ops.concatenate([packed, saved.pop("scores")], axis=-1)

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_seqattn._backend.scan import cond
 from keras_seqattn._backend.scan import scan
 from keras_seqattn.models._burst_prop.rule import Change
 from keras_seqattn.models._burst_prop.rule import Rule
@@ -41,7 +42,7 @@ def run_steps(
         outputs)`.
     """
 
-    def step(_: Any, carry: Any, row: Any, window: Any) -> Any:
+    def step(carry: Any, row: Any, window: Any) -> Any:
         weights, state = carry
         state, output, changes, feedback = rule.step(
             weights, state, **row, **options
@@ -68,7 +69,7 @@ def run_frozen(
         `Change` and the hidden layers' rates, all `(time, batch, ...)`.
     """
 
-    def step(_: Any, state: Any, row: Any, window: Any) -> Any:
+    def step(state: Any, row: Any, window: Any) -> Any:
         state, output, changes, _ = rule.step(weights, state, **row)
         found = {"output": output}
         for m, change in enumerate(changes):
@@ -112,6 +113,4 @@ def _learned(
     # Most steps have no teacher, and a kernel is large.
     where = {id(change.where): change.where for change in changes}
     taught = sum(ops.sum(steps) for steps in where.values())
-    return ops.cond(
-        taught > 0, learn, lambda: (weights.kernels, weights.biases)
-    )
+    return cond(taught > 0, learn, lambda: (weights.kernels, weights.biases))
