@@ -107,3 +107,35 @@ def test_every_example_is_a_tutorial():
         lines = (ROOT / f"examples/{stem}.py").read_text().splitlines()
         code = [x for x in lines if "import " in x or x.startswith("def ")]
         assert all(line in text for line in code)
+
+
+# A column of each figure's table, and one that is drawn.
+FIRST_COLUMNS = {
+    "bursts": "5 hidden",
+    "gains": "modulated gains",
+    "pooling": "validation R2",
+    "proposals": "trainings, mean",
+}
+COLUMNS = {"bursts": 4, "gains": 1, "pooling": 4, "proposals": 1}
+
+
+def test_a_figure_shows_what_its_table_says():
+    figures = load("comparison_figures")
+    assert figures.numbers("66.57 ± 11.53") == (66.57, 11.53)
+    assert figures.numbers("-0.5") == (-0.5, 0.0)
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    page = figures.PAGE.read_text()
+    for name, (draw, _) in figures.FIGURES.items():
+        assert f"images/which_{name}.png" in page
+        figure, ax = pyplot.subplots()
+        draw(ax)
+        drawn = {
+            round(float(value), 6)
+            for line in ax.lines
+            for values in (line.get_xdata(), line.get_ydata())
+            for value in values
+        }
+        pyplot.close(figure)
+        rows = figures.table(FIRST_COLUMNS[name])
+        means = [figures.numbers(row[COLUMNS[name]])[0] for row in rows[-4:]]
+        assert drawn.issuperset(means), name

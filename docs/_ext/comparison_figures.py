@@ -1,6 +1,6 @@
 """Draw the figures of `when_to_take_which.md` from its own tables.
 
-    python docs/comparison_figures.py
+    python docs/_ext/comparison_figures.py
 
 Numbers are in one place, and a figure cannot say anything else than its table.
 """
@@ -11,7 +11,7 @@ import re
 import matplotlib.style
 import numpy as np
 
-ROOT = pathlib.Path(__file__).parent
+ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / "when_to_take_which.md"
 
 
