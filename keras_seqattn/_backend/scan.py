@@ -346,6 +346,9 @@ def _tensorflow_fused(step: Any) -> Any:
     """
     import tensorflow as tf
 
+    # Eagerly it would be compiled at each call.
+    if tf.executing_eagerly():
+        return step
     # As Keras decides for `jit_compile="auto"`.
     if sys.platform == "darwin" and tf.config.list_physical_devices("GPU"):
         return step
