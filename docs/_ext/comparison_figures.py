@@ -44,6 +44,11 @@ def series(cells: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(means), np.array(deviations)
 
 
+def within(means: np.ndarray, deviations: np.ndarray) -> list[np.ndarray]:
+    """Return the deviations down and up: no accuracy is below 0, above 1."""
+    return [np.minimum(deviations, means), np.minimum(deviations, 1 - means)]
+
+
 def draw_bursts(ax) -> None:
     head, *rows = table("5 hidden")
     depths = [int(name.split()[0]) for name in head[1:]]
@@ -74,11 +79,7 @@ def draw_gains(ax) -> None:
     for column in (1, 3, 4, 5, 6):
         means, deviations = series([row[column] for row in rows[first:]])
         places = np.arange(len(names)) + 0.14 * (column - 4)
-        # No accuracy is above 1.
-        spread = [
-            np.minimum(deviations, means),
-            np.minimum(deviations, 1 - means),
-        ]
+        spread = within(means, deviations)
         ax.errorbar(places, means, spread, fmt="o", ms=4, label=head[column])
     chance = numbers(rows[0][1])[0]
     ax.axhline(chance, color="0.4", ls=":", lw=1, label="chance")
@@ -117,7 +118,37 @@ def draw_proposals(ax) -> None:
     ax.legend(loc="center right")
 
 
+def draw_recall(ax) -> None:
+    head, *rows = table("all in the window")
+    kinds = head[4:7]
+    tasks = list(dict.fromkeys(row[0] for row in rows))
+    models = list(dict.fromkeys(row[1] for row in rows))[1:]
+    for row in rows:
+        task, model, *_ = row
+        places = np.arange(3.0) + 4 * tasks.index(task)
+        means, deviations = series(row[4:7])
+        if "chance" in model:
+            ax.hlines(means[0], places[0] - 0.4, places[-1] + 0.4, "0.4", ":")
+            continue
+        index = models.index(model)
+        ax.errorbar(
+            places + 0.12 * (index - 1.5),
+            means,
+            within(means, deviations),
+            fmt="o",
+            ms=4,
+            color=f"C{index}",
+            label=model if task == tasks[0] else None,
+        )
+    ticks = [4 * task + kind for task in range(len(tasks)) for kind in range(3)]
+    labels = [f"{task}:\n{kind}" for task in tasks for kind in kinds]
+    ax.set_xticks(ticks, labels)
+    ax.set_ylabel("accuracy (dotted: chance)")
+    ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+
+
 FIGURES = {
+    "recall": (draw_recall, (9, 3.6)),
     "bursts": (draw_bursts, (9, 4)),
     "gains": (draw_gains, (9, 4.2)),
     "pooling": (draw_pooling, (8, 3)),
