@@ -54,8 +54,17 @@ copyright = "The keras_seqattn authors, MIT licence"
 
 
 def mend_links(app: Any, name: str, source: list[str]) -> None:
-    """What a page on a code host links in the tree, the site has as a page."""
-    source[0] = source[0].replace("](../tuning/README.md)", "](searches.md)")
+    """What a page on a code host links in the tree, the site has as a page.
+
+    A docstring names a page by its path.
+    """
+    text = source[0].replace("](../tuning/README.md)", "](searches.md)")
+    top = "../" * name.count("/")
+    source[0] = re.sub(
+        r"`docs/(\w+)\.md`",
+        lambda page: f"[{page[1].replace('_', ' ')}]({top}{page[1]}.md)",
+        text,
+    )
 
 
 def setup(app: Any) -> None:

@@ -32,7 +32,8 @@ def train_final(
         build: As for `classify_recordings`.
         recipe: A `Recipe`, whose `patience` waits for nothing here. Default:
             `activity.RECIPE`.
-        cell: Value of `cell`.
+        cell: The recurrent layer, handed to `build` as `cell`: `"larnn"`,
+            `"lstm"` or `"gru"` for `models.build_activity_classifier`.
         seed: Integer, what the training depends on.
         verbose: 0 is silent, 1 shows a progress bar.
 

@@ -52,7 +52,10 @@ def plot_timeline(
     if new:
         ax.figure.set_size_inches(10, 1.4 + 0.6 * len(rows))
     step = 1 / timeline.rate
-    times = timeline.times
+    # Stamps of a clock since 1970 have too many digits for an axis.
+    origin = float(timeline.times.min())
+    origin = 0.0 if origin < 1e6 else origin
+    times = timeline.times - origin
     begin, end = float(times.min()), float(times.max() + step)
     looks: dict[int, Any] = {}
     for height, (_, codes) in enumerate(rows):
@@ -71,11 +74,11 @@ def plot_timeline(
             looks[code] = ax.broken_barh(
                 bars, (height - HEIGHT / 2, HEIGHT), **_look(code)
             )
-    _draw_seams(ax, timeline)
+    _draw_seams(ax, times, timeline)
     ax.set_yticks(range(len(rows)), [name for name, _ in rows])
     ax.set_ylim(-0.5, len(rows) - 0.5)
     ax.set_xlim(begin, end)
-    ax.set_xlabel("time (s)")
+    ax.set_xlabel(f"time after {origin:.3f} (s)" if origin else "time (s)")
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     if looks:
@@ -121,9 +124,9 @@ def _name(ax: Any, x: float, y: float, name: str) -> None:
     ).set_clip_on(True)
 
 
-def _draw_seams(ax: Any, timeline: ActivityTimeline) -> None:
+def _draw_seams(ax: Any, times: Any, timeline: ActivityTimeline) -> None:
     """Where no time is missing, a seam would not be seen."""
-    times, segment = timeline.times, timeline.segment
+    segment = timeline.segment
     seams = np.flatnonzero(segment[1:] != segment[:-1])
     for place in seams:
         if times[place + 1] - times[place] < 1.5 / timeline.rate:

@@ -67,6 +67,15 @@ class ActivityWindows:
     rate: float
     signal_options: SignalOptions | None = None
 
+    def __repr__(self) -> str:
+        count, timesteps, channels = self.x.shape
+        return (
+            f"ActivityWindows({count} windows of {timesteps} samples at "
+            f"{self.rate:g} Hz, {channels} channels, "
+            f"{len(np.unique(self.subject))} subjects, "
+            f"{len(self.classes)} activities)"
+        )
+
     def __post_init__(self) -> None:
         x = check_array("x", self.x)
         if x.ndim != 3 or 0 in x.shape or x.dtype.kind not in "uif":

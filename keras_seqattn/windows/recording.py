@@ -82,6 +82,15 @@ class Recording:
     unit_ids: Sequence[int | str] | None = None
     lag: float = 0.0
 
+    def __repr__(self) -> str:
+        bins, units = self.spikes.shape
+        width = "" if self.bin_width is None else f" of {self.bin_width:g} s"
+        return (
+            f"Recording({bins} bins{width}, {units} units, "
+            f"{self.movement.shape[1]} axes of {self.quantity}, "
+            f"{len(np.unique(self.segment))} segments)"
+        )
+
     def __post_init__(self) -> None:
         spikes = _matrix("spikes", self.spikes, "(bins, units)")
         movement = _matrix("movement", self.movement, "(bins, axes)")

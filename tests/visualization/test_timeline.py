@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,15 @@ def test_truth_above_prediction_below():
     # No time is missing at the second seam: it is drawn.
     assert {line.get_xdata()[0] for line in ax.lines} == {10.0}
     assert ax.get_xlim() == (0, 11)
+
+
+def test_a_clock_since_1970_starts_at_nought():
+    timeline = made()
+    late = dataclasses.replace(timeline, times=timeline.times + 1.7e9)
+    ax = visualization.plot_timeline(late, TRUE)
+    assert bars(ax) == bars(visualization.plot_timeline(timeline, TRUE))
+    assert ax.get_xlabel() == "time after 1700000000.000 (s)"
+    assert {line.get_xdata()[0] for line in ax.lines} == {10.0}
 
 
 def test_without_truth():

@@ -36,6 +36,25 @@ def test_reads_what_was_written(tmp_path):
     np.testing.assert_allclose(found.movement, POSITION, rtol=1e-5)
 
 
+def test_it_says_what_it_holds_and_no_arrays():
+    assert repr(ks.decoding.Recording(SPIKES, VELOCITY)) == (
+        "Recording(50 bins, 4 units, 2 axes of movement, 1 segments)"
+    )
+    recording = ks.decoding.Recording(
+        SPIKES, VELOCITY, np.repeat([3, 4], 25), 0.05, "velocity"
+    )
+    assert repr(recording) == (
+        "Recording(50 bins of 0.05 s, 4 units, 2 axes of velocity, 2 segments)"
+    )
+    windows = ks.activity.ActivityWindows(
+        np.zeros((4, 50, 3)), [0, 1, 0, 1], [1, 1, 2, 2], [*"ab"], [*"xyz"], 50
+    )
+    assert repr(windows) == (
+        "ActivityWindows(4 windows of 50 samples at 50 Hz, 3 channels, "
+        "2 subjects, 2 activities)"
+    )
+
+
 def test_optional_keys(tmp_path):
     found = ks.decoding.load_recording(
         save(tmp_path, spikes=SPIKES, pos=POSITION)
