@@ -83,7 +83,8 @@ def _check_sensors(groups: list[list[Stream]], stream: Stream) -> None:
                 f"{other.source!r} and {stream.source!r} have equal names of "
                 "columns. If they are of two sensors, tell so by a pattern on "
                 r"the path: `sensor=r'(?i)(acc|gyro)\w*\.csv'`; if of two "
-                "people, by `subject_from`; or read them one at a time. "
+                "people, by `subject_from`; two of one person and sensor must "
+                "not overlap in time. Or read them one at a time. "
                 f"Received: {stream.channels} in both"
             )
 

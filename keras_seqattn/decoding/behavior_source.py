@@ -35,7 +35,8 @@ def read_behavior(behavior: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
     raise ValueError(
         "Spike times need a `behavior` with its own time stamps: a table with "
         "the column `time`, `(times, movement)`, or a Tsd of pynapple or its "
-        f"file. Received: {type(behavior).__name__}"
+        "file; zeros where only the spikes are known, and are to be decoded. "
+        f"Received: {type(behavior).__name__}"
     )
 
 

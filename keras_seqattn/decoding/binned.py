@@ -29,7 +29,8 @@ WIDTHS = ("bin_width", "dt")
 EXPECTED = (
     "A recording in bins holds `spikes` (bins, units) and `movement`, `vel`, "
     "`pos` or `acc` (bins, axes), optionally `segment` (bins,) and `bin_width` "
-    "(seconds)."
+    "(seconds). Spike times in arrays: load them and give a list, one array a "
+    "unit."
 )
 # Columns of a wide table that are neither units nor movement.
 TIME = "time"
