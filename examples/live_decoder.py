@@ -135,6 +135,7 @@ def session(bins: int) -> Recording:
 
 
 def train(recording: Recording, arguments: argparse.Namespace) -> keras.Model:
+    keras.utils.set_random_seed(0)
     data = DecodingData(recording, arguments.timesteps)
     x, y = data.windows("train")
     decoder = ks.models.build_neural_decoder(
