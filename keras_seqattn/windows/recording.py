@@ -88,7 +88,7 @@ class Recording:
         return (
             f"Recording({bins} bins{width}, {units} units, "
             f"{self.movement.shape[1]} axes of {self.quantity}, "
-            f"{len(np.unique(self.segment))} segments)"
+            f"{len(np.unique(np.asarray(self.segment)))} segments)"
         )
 
     def __post_init__(self) -> None:
