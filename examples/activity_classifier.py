@@ -159,6 +159,8 @@ def main() -> None:
     build = functools.partial(ks.models.build_activity_classifier, **sizes)
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
+    matplotlib.use("Agg")
+    matplotlib.style.use("keras_seqattn.visualization.style")
 
     """
     ## The comparison
@@ -256,8 +258,6 @@ def write(
 
 
 def draw(report: activity.ActivityReport, path: pathlib.Path) -> None:
-    matplotlib.use("Agg")
-    matplotlib.style.use("keras_seqattn.visualization.style")
     import matplotlib.pyplot as plt
 
     from keras_seqattn import visualization
@@ -289,8 +289,6 @@ def draw_attention(
     windows: activity.ActivityWindows,
     path: pathlib.Path,
 ) -> None:
-    matplotlib.use("Agg")
-    matplotlib.style.use("keras_seqattn.visualization.style")
     import matplotlib.pyplot as plt
 
     from keras_seqattn import visualization

@@ -229,12 +229,12 @@ def _torch_scan(
         name: torch.cat([x, x.new_empty((length, *x.shape[1:]))])
         for name, x in history.items()
     }
+    seen = history | fixed
     found = []
     for index in range(length):
         row = {name: column[index] for name, column in columns.items()}
         window = {
-            name: x[index : len(x) - length + index]
-            for name, x in {**history, **fixed}.items()
+            name: x[index : len(x) - length + index] for name, x in seen.items()
         }
         carry, outputs, new_row = step(carry, row, window)
         for name, x in history.items():

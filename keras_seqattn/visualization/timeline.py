@@ -53,8 +53,8 @@ def plot_timeline(
         ax.figure.set_size_inches(10, 1.4 + 0.6 * len(rows))
     step = 1 / timeline.rate
     # Stamps of a clock since 1970 have too many digits for an axis.
-    origin = float(timeline.times.min())
-    origin = 0.0 if origin < 1e6 else origin
+    earliest = float(timeline.times.min())
+    origin = earliest if earliest >= 1e6 else 0.0
     times = timeline.times - origin
     begin, end = float(times.min()), float(times.max() + step)
     looks: dict[int, Any] = {}
