@@ -45,7 +45,8 @@ def scan(
         `(carry, outputs, history)`: the last carry; the outputs, stacked to
         `(time, ...)`; and all `(window + time, ...)` rows of the history.
     """
-    return _drivers()[0](step, carry, inputs, history, fixed or {}, fused)
+    step = _fused(step) if fused else step
+    return _drivers()[0](step, carry, inputs, history, fixed or {})
 
 
 def scan_back(
@@ -78,9 +79,8 @@ def scan_back(
         `(carry, outputs, window_gradient)`: the last carry, the outputs in
         the order of the inputs, and the gradient of the first window.
     """
-    return _drivers()[1](
-        step, carry, inputs, window_gradient, fixed or {}, fused
-    )
+    step = _fused(step) if fused else step
+    return _drivers()[1](step, carry, inputs, window_gradient, fixed or {})
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,6 +109,24 @@ def cond(
     return keras.ops.cond(predicate, true, false)
 
 
+def _fused(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step as one program of XLA on TensorFlow, its rows read before it.
+
+    What is read at an index within it would be compiled for each index.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return step
+    import tensorflow as tf
+
+    # Eagerly it would be compiled at each call.
+    if tf.executing_eagerly():
+        return step
+    # As Keras decides for `jit_compile="auto"`.
+    if sys.platform == "darwin" and tf.config.list_physical_devices("GPU"):
+        return step
+    return tf.function(step, autograph=False, jit_compile=True)
+
+
 # --- JAX: lax.scan. The history is written in place.
 
 
@@ -118,7 +136,6 @@ def _jax_scan(
     inputs: Tensors,
     history: Tensors,
     fixed: Tensors,
-    fused: bool,
 ) -> tuple[Any, Tensors, Tensors]:
     import jax
     from jax import numpy as jnp
@@ -185,7 +202,6 @@ def _jax_scan_back(
     inputs: Tensors,
     window_gradient: Any,
     fixed: Tensors,
-    fused: bool,
 ) -> tuple[Any, Tensors, Any]:
     import jax
     from jax import numpy as jnp
@@ -218,7 +234,6 @@ def _torch_scan(
     inputs: Tensors,
     history: Tensors,
     fixed: Tensors,
-    fused: bool,
 ) -> tuple[Any, Tensors, Tensors]:
     import torch
 
@@ -249,7 +264,6 @@ def _torch_scan_back(
     inputs: Tensors,
     window_gradient: Any,
     fixed: Tensors,
-    fused: bool,
 ) -> tuple[Any, Tensors, Any]:
     columns = {name: x.unbind() for name, x in inputs.items()}
     length = len(next(iter(columns.values())))
@@ -283,26 +297,20 @@ def _tensorflow_scan(
     inputs: Tensors,
     history: Tensors,
     fixed: Tensors,
-    fused: bool,
 ) -> tuple[Any, Tensors, Tensors]:
     import tensorflow as tf
 
     size = next((x.shape[0] for x in history.values()), 0)
 
-    def turn(carry: Any, row: Tensors, window: Tensors, fixed: Tensors) -> Any:
-        carry, outputs, new_row = step(carry, row, window | fixed)
+    def move(index: Any, carry: Any, window: Tensors) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        seen = window | _tensorflow_rows(fixed, index, size)
+        carry, outputs, new_row = step(carry, row, seen)
         window = {
             name: tf.concat([x[1:], new_row[name][None]], axis=0)
             for name, x in window.items()
         }
         return carry, {"outputs": outputs, "rows": new_row}, window
-
-    turn = _tensorflow_fused(turn) if fused else turn
-
-    def move(index: Any, carry: Any, window: Tensors) -> Any:
-        row = {name: x[index] for name, x in inputs.items()}
-        rows = _tensorflow_rows(fixed, index, size)
-        return turn(carry, row, window, rows)
 
     carry, found, _ = _tensorflow_loop(move, carry, inputs, history, False)
     history = {
@@ -318,41 +326,19 @@ def _tensorflow_scan_back(
     inputs: Tensors,
     window_gradient: Any,
     fixed: Tensors,
-    fused: bool,
 ) -> tuple[Any, Tensors, Any]:
     import tensorflow as tf
 
     size = window_gradient.shape[0]
 
-    def turn(carry: Any, row: Tensors, window: Tensors, total: Any) -> Any:
+    def move(index: Any, carry: Any, total: Any) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        window = _tensorflow_rows(fixed, index, size)
         carry, outputs, added = step(carry, row, window, total[-1])
         older = tf.concat([tf.zeros_like(total[:1]), total[:-1]], axis=0)
         return carry, outputs, older + added
 
-    turn = _tensorflow_fused(turn) if fused else turn
-
-    def move(index: Any, carry: Any, total: Any) -> Any:
-        row = {name: x[index] for name, x in inputs.items()}
-        window = _tensorflow_rows(fixed, index, size)
-        return turn(carry, row, window, total)
-
     return _tensorflow_loop(move, carry, inputs, window_gradient, True)
-
-
-def _tensorflow_fused(step: Any) -> Any:
-    """A step as one program of XLA, its rows read before it.
-
-    What is read at an index within it would be compiled for each index.
-    """
-    import tensorflow as tf
-
-    # Eagerly it would be compiled at each call.
-    if tf.executing_eagerly():
-        return step
-    # As Keras decides for `jit_compile="auto"`.
-    if sys.platform == "darwin" and tf.config.list_physical_devices("GPU"):
-        return step
-    return tf.function(step, autograph=False, jit_compile=True)
 
 
 def _tensorflow_rows(fixed: Tensors, index: Any, size: int) -> Tensors:
