@@ -1,5 +1,6 @@
 """Timing layers in turn, in one process, on any backend."""
 
+import functools
 import time
 
 import keras
@@ -41,11 +42,12 @@ def forward_and_train_step(layer, inputs, input_gradient=True, compiled=True):
         weights = [variable.value for variable in layer.trainable_variables]
         rest = [v.value for v in layer.non_trainable_variables]
 
-        def forward(x, weights, training=False):
+        def call(x, weights, training):
             return layer.stateless_call(weights, rest, x, training=training)[0]
 
+        forward = functools.partial(call, training=False)
         train_step = jax.value_and_grad(
-            lambda x, w: (forward(x, w, True) ** 2).sum(),
+            lambda x, w: (call(x, w, training=True) ** 2).sum(),
             argnums=(0, 1) if input_gradient else 1,
         )
         if compiled:

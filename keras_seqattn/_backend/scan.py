@@ -6,6 +6,7 @@ rows of a history that grows by one row a step. It is meant for functions
 whose gradient is written by hand: none is promised through it.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -37,16 +38,16 @@ def scan(
             step. It may be empty.
         fixed: Tensors of shape `(window + time, ...)`, of which a step reads
             the rows that it would read if they were history.
-        fused: Whether a step is compiled as one program where the backend
+        fused: Whether the loop is compiled as one program where the backend
             would run it one operation after another. Not in a graph that is
-            exported; and each batch size is compiled anew.
+            exported; and each batch size and length is compiled anew.
 
     Returns:
         `(carry, outputs, history)`: the last carry; the outputs, stacked to
         `(time, ...)`; and all `(window + time, ...)` rows of the history.
     """
-    step = _fused(step) if fused else step
-    return _drivers()[0](step, carry, inputs, history, fixed or {})
+    run = _loop(_drivers()[0], step, inputs, fused)
+    return run(carry, inputs, history, fixed or {})
 
 
 def scan_back(
@@ -79,8 +80,8 @@ def scan_back(
         `(carry, outputs, window_gradient)`: the last carry, the outputs in
         the order of the inputs, and the gradient of the first window.
     """
-    step = _fused(step) if fused else step
-    return _drivers()[1](step, carry, inputs, window_gradient, fixed or {})
+    run = _loop(_drivers()[1], step, inputs, fused)
+    return run(carry, inputs, window_gradient, fixed or {})
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,22 +110,44 @@ def cond(
     return keras.ops.cond(predicate, true, false)
 
 
-def _fused(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step as one program of XLA on TensorFlow, its rows read before it.
+def _loop(
+    driver: Callable[..., Any],
+    step: Callable[..., Any],
+    inputs: Tensors,
+    fused: bool,
+) -> Callable[..., Any]:
+    """The driver with its step, compiled by XLA as far as it pays.
 
-    What is read at an index within it would be compiled for each index.
+    Where a graph does not know the length, the loop would be compiled for
+    each that comes: there the step alone, whose rows are read before it (what
+    is read at an index within it would be compiled for each index).
     """
+    fused = fused and _fuses()
+    whole = next(iter(inputs.values())).shape[0] is not None
+    if fused and not whole:
+        step = _program(step)
+    run = functools.partial(driver, step)
+    return _program(run) if fused and whole else run
+
+
+def _fuses() -> bool:
     if keras.backend.backend() != "tensorflow":
-        return step
+        return False
     import tensorflow as tf
 
     # Eagerly it would be compiled at each call.
     if tf.executing_eagerly():
-        return step
+        return False
     # As Keras decides for `jit_compile="auto"`.
-    if sys.platform == "darwin" and tf.config.list_physical_devices("GPU"):
-        return step
-    return tf.function(step, autograph=False, jit_compile=True)
+    return not (
+        sys.platform == "darwin" and tf.config.list_physical_devices("GPU")
+    )
+
+
+def _program(function: Callable[..., Any]) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False, jit_compile=True)
 
 
 # --- JAX: lax.scan. The history is written in place.
@@ -358,7 +381,8 @@ def _tensorflow_loop(
     """Loop over `move(index, carry, state)`: carry, outputs, state."""
     import tensorflow as tf
 
-    length = tf.shape(next(iter(inputs.values())))[0]
+    first = next(iter(inputs.values()))
+    length = tf.shape(first)[0]
     # The structure of a step's outputs, from a graph that is never run.
     traced = tf.function(lambda: move(0, carry, state)[1], autograph=False)
     specs = traced.get_concrete_function().structured_outputs
@@ -387,6 +411,8 @@ def _tensorflow_loop(
         maximum_iterations=length,
     )
     outputs = [array.stack() for array in arrays]
+    for column in outputs:  # A length that is known stays known.
+        column.set_shape([first.shape[0], *column.shape[1:]])
     return carry, tf.nest.pack_sequence_as(specs, outputs), state
 
 

@@ -144,7 +144,7 @@ def step_gradient(
     )
     keys_values = read_window(w, settings, window, empty, row.get("weight"))
     d_query, d_keys_values = attend_gradient(
-        w, settings, d_attended, keys_values.value, empty, row
+        w, settings, d_attended, keys_values.value, row
     )
     d_window, totals = read_window_gradient(
         w, settings, d_keys_values, keys_values, totals
@@ -229,20 +229,12 @@ def attend_gradient(
     settings: Settings,
     d_attended: Any,
     keys_values: Any,
-    empty: Any,
     row: Tensors,
 ) -> tuple[Any, Any]:
-    """Of the query, but for its scale, and of keys and values.
-
-    The attention is recomputed. Keys go with the query as values go with the
-    gradient of what they were summed to: both in one product.
-    """
-    units, heads = settings.units, settings.num_heads
-    partners = _join(row["scaled_query"], d_attended)
-    both = (keys_values * partners) @ w.double_sums
-    scores = ops.exp(both[..., :heads] + empty - row["log_sum"])
+    """Of the query, but for its scale, and of keys and values."""
+    units, scores = settings.units, row["scores"]
+    d_scores = (keys_values[..., units:] * d_attended) @ w.head_sums
     mean = (row["attended"] * d_attended) @ w.head_sums
-    d_scores = both[..., heads:]
     if w.attention_mask is not None:
         kept = scores * w.attention_mask
         d_scores = kept * d_scores - scores * mean
@@ -251,7 +243,7 @@ def attend_gradient(
         d_scores = scores * (d_scores - mean)
     both = _join(d_scores, kept) @ w.double_repeat
     d_query = ops.sum(both[..., :units] * keys_values[..., :units], axis=0)
-    return d_query, both * partners
+    return d_query, both * _join(row["scaled_query"], d_attended)
 
 
 def read_window_gradient(
@@ -326,7 +318,7 @@ def _step_rows(
     rows = {
         name: saved[name]
         for name in (
-            "candidate", "gates", "query", "attended", "projected", "log_sum"
+            "candidate", "gates", "query", "attended", "projected", "scores"
         )
     }  # fmt: skip
     rows["cell_before"] = ops.concatenate([cell[None], saved["cell"][:-1]])

@@ -88,7 +88,6 @@ class Weights(NamedTuple):
             within heads.
         score_sums: `(units, heads)`, the same, scaled as scores are.
         repeat: `(heads, units)`, repeats for each head.
-        double_sums: `(2 * units, 2 * heads)`, `head_sums` of a pair.
         double_repeat: `(2 * heads, 2 * units)`, `repeat` of a pair.
         position_exp: exp(`position_bias`).
         position_less_one: `position_bias` - 1.
@@ -114,7 +113,6 @@ class Weights(NamedTuple):
     head_sums: Any = None
     score_sums: Any = None
     repeat: Any = None
-    double_sums: Any = None
     double_repeat: Any = None
     position_exp: Any = None
     position_less_one: Any = None
@@ -137,7 +135,6 @@ def with_constants(w: Weights, settings: Settings) -> Weights:
         head_sums=constant(blocks),
         score_sums=constant(blocks * (units // heads) ** -0.5),
         repeat=constant(blocks.T),
-        double_sums=constant(double),
         double_repeat=constant(double.T),
     )
     if settings.positions and settings.activation:

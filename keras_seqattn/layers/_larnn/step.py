@@ -53,7 +53,7 @@ def step(
     """
     u, query = ask(w, settings, driven, hidden)
     keys_values = read_window(w, settings, window, empty, weight)
-    scores, log_sum, attended = attend(
+    scores, kept, attended = attend(
         w, settings, query, keys_values.value, empty
     )
     projected, attention, of_attention = project(w, settings, attended, weight)
@@ -65,7 +65,7 @@ def step(
         "candidate": candidate,
         "gates": gates,
         "query": query,
-        "log_sum": log_sum,
+        "scores": scores,
         "attended": attended,
         "projected": projected,
     }
@@ -76,7 +76,7 @@ def step(
         "key_value": keys_values.statistics,
     }
     row = cell @ w.key_value_kernel
-    return Step(hidden, cell, row, scores, saved, statistics)
+    return Step(hidden, cell, row, kept, saved, statistics)
 
 
 def drive(w: Weights, inputs: Any) -> Any:
@@ -97,29 +97,27 @@ def ask(
 def attend(
     w: Weights, settings: Settings, query: Any, keys_values: Any, empty: Any
 ) -> tuple[Any, Any, Any]:
-    """Return the scores as applied, the log of their sum, what was heard."""
+    """Return the scores before and after dropout, and what was heard."""
     units = settings.units
     scores = (keys_values[..., :units] * query) @ w.score_sums
     if settings.one_step:
-        scores, log_sum = _softmax_over_held(scores, empty > -0.5)
+        scores = _softmax_over_held(scores, empty > -0.5)
     else:
-        scores, log_sum = _softmax_over_slots(scores + empty)
-    if w.attention_mask is not None:
-        scores = scores * w.attention_mask
-    attended = ops.sum((scores @ w.repeat) * keys_values[..., units:], axis=0)
-    return scores, log_sum, attended
+        scores = _softmax_over_slots(scores + empty)
+    kept = scores if w.attention_mask is None else scores * w.attention_mask
+    attended = ops.sum((kept @ w.repeat) * keys_values[..., units:], axis=0)
+    return scores, kept, attended
 
 
-def _softmax_over_slots(scores: Any) -> tuple[Any, Any]:
-    """Return the softmax over the first axis, and the log of its sum."""
+def _softmax_over_slots(scores: Any) -> Any:
+    """The softmax over the first axis."""
     # Keras' max on torch refuses an empty batch.
     top = EMPTY if 0 in scores.shape else ops.max(scores, axis=0)
     scores = ops.exp(scores - top)
-    total = ops.sum(scores, axis=0)
-    return scores / total, top + ops.log(total)
+    return scores / ops.sum(scores, axis=0)
 
 
-def _softmax_over_held(scores: Any, held: Any) -> tuple[Any, Any]:
+def _softmax_over_held(scores: Any, held: Any) -> Any:
     """The same numbers, none of them larger than the scores are.
 
     An empty slot first repeats the newest, which always holds a cell. No
@@ -129,8 +127,7 @@ def _softmax_over_held(scores: Any, held: Any) -> tuple[Any, Any]:
     top = 0.0 if 0 in scores.shape else ops.max(scores, axis=0)
     held = ops.cast(held, scores.dtype)
     total = ops.sum(ops.exp(scores - top) * held, axis=0)
-    log_sum = top + ops.log(total)
-    return ops.exp(scores - log_sum) * held, log_sum
+    return ops.exp(scores - top - ops.log(total)) * held
 
 
 def project(
