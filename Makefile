@@ -40,8 +40,9 @@ docs: .venv/docs-installed
 tutorials: .venv/test-installed
 	KERAS_BACKEND=jax $(BIN)/python docs/_ext/tutorials.py
 
+# Beside the package as it was: make benchmark BEFORE=<commit>
 benchmark: .venv/test-installed
-	$(BIN)/python -m benchmarks.run_backends
+	$(BIN)/python -m benchmarks.speed $(if $(BEFORE),--before $(BEFORE))
 
 .venv/bin/python:
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), \

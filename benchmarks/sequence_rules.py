@@ -13,11 +13,8 @@ import keras
 import numpy as np
 
 import keras_seqattn as ks
-from benchmarks.timing import medians_in_turn
 from keras_seqattn import learning_rules
 from keras_seqattn._training.tables import markdown_table
-from tests.reference.temporal_burst_prop import AsCoded
-from tests.reference.temporal_burst_prop import MovingAverage
 
 SIZES = 500, 200, 3
 PUBLISHED = {
@@ -70,50 +67,6 @@ def published_table(epochs, seeds):
     )
 
 
-def speed_table(steps=2000):
-    """Microseconds a step; beside it the reference in NumPy."""
-    x, y = ks.tasks.Sinusoids(steps=steps).sample()
-    teacher = ks.tasks.TaughtChunks(x, y, steps).teacher(0)
-    rows = []
-    for name, options, reference in (
-        ("moving_average", {}, MovingAverage),
-        (
-            "weighted_burst_rate_change",
-            PUBLISHED["weighted_burst_rate_change, as coded"],
-            AsCoded,
-        ),
-    ):
-        network = published_network(0, **options)
-        twin = reference(
-            [
-                keras.ops.convert_to_numpy(layer.kernel)
-                for layer in network.burst_layers
-            ],
-            [
-                keras.ops.convert_to_numpy(layer.bias)
-                for layer in network.burst_layers
-            ],
-            [
-                keras.ops.convert_to_numpy(kernel)
-                for kernel in network.feedback_kernels
-            ],
-            [5, 0.01],
-        )
-
-        def in_numpy(twin=twin):
-            for t in range(steps):
-                twin.step(x[:, t], y[:, t], teacher[:, t] > 0)
-
-        def in_fit(network=network):
-            network.train_on_batch(x, y, sample_weight=teacher)
-
-        seconds = medians_in_turn({"ours": in_fit, "theirs": in_numpy}, 5)
-        ours, theirs = (1e6 * seconds[who] / steps for who in seconds)
-        rows.append([name, f"{ours:.0f}", f"{theirs:.0f}"])
-    backend = keras.backend.backend()
-    return markdown_table(["µs a step", backend, "NumPy, float64"], rows)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=100)
@@ -121,15 +74,14 @@ def main():
     parser.add_argument(
         "--parts",
         nargs="+",
-        choices=("speed", "published", "sinusoids", "xor"),
-        default=["speed", "published", "sinusoids", "xor"],
+        choices=("published", "sinusoids", "xor"),
+        default=["published", "sinusoids", "xor"],
     )
     arguments = parser.parse_args()
     recipe = dataclasses.replace(
         learning_rules.SEQUENCE_RECIPE, epochs=arguments.epochs
     )
     parts = {
-        "speed": speed_table,
         "published": lambda: published_table(arguments.epochs, arguments.seeds),
         "sinusoids": lambda: learning_rules.compare_on_sequences(
             learning_rules.draw_sinusoids,

@@ -166,7 +166,7 @@ def _forward(
         if settings.batch_statistics:
             outputs["statistics"] = _pack_statistics(settings, done)
         if return_scores:
-            outputs["scores"] = ops.reshape(
+            outputs["applied_scores"] = ops.reshape(
                 ops.transpose(done.scores, (1, 0, 2)),
                 (-1, size * settings.num_heads),
             )
@@ -186,7 +186,7 @@ def _forward(
     )
     packed = ops.concatenate([saved["hidden"], saved["cell"]], axis=-1)
     if return_scores:
-        packed = ops.concatenate([packed, saved.pop("scores")], axis=-1)
+        packed = ops.concatenate([packed, saved.pop("applied_scores")], axis=-1)
     if settings.batch_statistics:
         # Below the sequences.
         statistics = saved.pop("statistics")

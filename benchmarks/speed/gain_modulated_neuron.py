@@ -5,7 +5,7 @@ with 20 neurons and 7 features and of a readout, 200 sequences of 25 steps.
 The peer does what the original does, with the same weights: it calls the
 controller's cell once for every neuron and step, 500 times. Both are compiled
 where the backend compiles; the loop is also run uncompiled, as the original
-was. In turn in one process.
+was.
 """
 
 import keras
@@ -13,7 +13,6 @@ import numpy as np
 from keras import ops
 
 from benchmarks.timing import forward_and_train_step
-from benchmarks.timing import medians_in_turn
 from keras_seqattn.layers import GainModulatedNeuron
 
 BATCH, TIME, FEATURES, UNITS = 200, 25, 7, 20
@@ -32,14 +31,14 @@ class Network(keras.layers.Layer):
         self.neurons.build(shape)
         self.readout.build((*shape[:2], UNITS))
 
-    def call(self, x):
+    def call(self, x, training=None):
         return self.readout(self.neurons(x))
 
 
 class LoopedNetwork(Network):
     """The same, neuron by neuron and step by step."""
 
-    def call(self, x):
+    def call(self, x, training=None):
         cell = self.neurons.cell
         zeros = [ops.zeros((x.shape[0], 64))] * 2
         states = [zeros] * UNITS
@@ -58,49 +57,20 @@ class LoopedNetwork(Network):
         return ops.stack(outputs, axis=1)
 
 
-def inputs():
+def train_steps():
     rng = np.random.default_rng(0)
-    return rng.normal(size=(BATCH, TIME, FEATURES)).astype("float32")
+    x = rng.normal(size=(BATCH, TIME, FEATURES)).astype("float32")
 
+    def step(layer, compiled=True):
+        return forward_and_train_step(layer, x, False, compiled)[1]
 
-def test_the_loop_gives_the_same():
-    x = inputs()[:3]
-    ours, loop = Network(), LoopedNetwork()
-    ours.build(x.shape)
-    loop.build(x.shape)
-    rng = np.random.default_rng(1)
-    weights = [0.3 * rng.normal(size=w.shape) for w in ours.weights]
-    ours.set_weights(weights)
-    loop.set_weights(weights)
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(ours(x)),
-        ops.convert_to_numpy(loop(x)),
-        atol=1e-5,
-    )
-
-
-def test_additive_network(benchmark):
-    x = inputs()
-    ours = forward_and_train_step(Network(), x, input_gradient=False)[1]
-    functions = {
-        "ours": ours,
-        "compiled loop": forward_and_train_step(
-            LoopedNetwork(), x, input_gradient=False
-        )[1],
-        "loop": forward_and_train_step(
-            LoopedNetwork(), x, input_gradient=False, compiled=False
-        )[1],
+    ways = {
+        "GainModulatedNeuron": step(Network()),
+        "the loop": step(LoopedNetwork(), compiled=False),
     }
-    if keras.backend.backend() == "torch":
-        del functions["compiled loop"]
-    medians = medians_in_turn(functions, rounds=3)
-    ratios = {
-        name: round(seconds / medians["ours"], 1)
-        for name, seconds in medians.items()
-    }
-    benchmark.extra_info.update(ratios)
-    print(
-        f"\n{keras.backend.backend()}: train step {1e3 * medians['ours']:.0f} "
-        f"ms, over ours {ratios}, aim: loop 20"
-    )
-    benchmark.pedantic(ours, rounds=1)
+    if keras.backend.backend() != "torch":
+        ways["the loop, compiled"] = step(LoopedNetwork())
+    return ways
+
+
+CASES = {"20 neurons, 200 sequences of 25 steps": train_steps}
