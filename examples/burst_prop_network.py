@@ -15,6 +15,10 @@ or Keras' `mnist.npz`:
     python examples/burst_prop_network.py --trials 24 --seeds 0 1 2 3 4
     python examples/burst_prop_network.py --data mnist.npz --hidden 200 100 \
         --epochs 10
+
+A search counts its `--trials` and the trainings that repeat the best five from
+two other seeds. The error beside is the least of one training; the table has
+the mean of the pair of rates that won.
 """
 
 import argparse

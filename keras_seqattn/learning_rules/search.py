@@ -174,16 +174,25 @@ def search_rates(
     """
     first, *others = search.seeds
     total = len(search) + len(others) * min(search.finalists, len(search))
-    bar = keras.utils.Progbar(total, unit_name="trial", verbose=verbose)
+    # Keras would show the mean of all.
+    bar = keras.utils.Progbar(
+        total,
+        unit_name="training",
+        verbose=verbose,
+        stateful_metrics=["least error"],
+    )
     if verbose:
         print(f"{name}, learning rates", flush=True)
+
+    errors: list[float] = []
 
     def run(rates: Rates, seed: int) -> Run:
         try:
             found = train(rates, seed)
         except EndedInNaN:
             found = Run(worst, np.inf, {})
-        bar.add(1, [("error", found.error)])
+        errors.append(found.error)
+        bar.add(1, [("least error", min(errors))])
         return found
 
     runs = [(rates, [run(rates, first)]) for rates in search]

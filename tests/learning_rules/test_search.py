@@ -56,6 +56,15 @@ def search_with(errors, worst=1.0, verbose=0):
     return search_rates("rule", SEARCH, train, worst, verbose), seeds
 
 
+def test_the_bar_shows_the_least_error(capsys):
+    search_with(
+        {LUCKY: [0.1, 0.9, 0.8], STEADY: [0.2, 0.3, 0.1], BAD: [0.5]},
+        verbose=1,
+    )
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "7/7" in last and "least error: 0.1000" in last
+
+
 def test_the_best_mean_of_the_finalists_wins():
     (trials, best), seeds = search_with(
         {LUCKY: [0.1, 0.9, 0.8], STEADY: [0.2, 0.3, 0.1], BAD: [0.5]}
