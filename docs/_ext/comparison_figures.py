@@ -141,16 +141,18 @@ def draw_recall(ax) -> None:
         )
     ticks = [4 * task + kind for task in range(len(tasks)) for kind in range(3)]
     labels = [
-        label for task in tasks for label in ("all", f"some\n{task}", "none")
+        label
+        for task in tasks
+        for label in ("all", "some\n" + task.replace(", ", ",\n"), "none")
     ]
-    ax.set_xticks(ticks, labels)
+    ax.set_xticks(ticks, labels, size=8)
     ax.set_xlabel("how much of what was shown is in the window")
     ax.set_ylabel("accuracy (dotted: chance)")
     ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
 FIGURES = {
-    "recall": (draw_recall, (9, 3.6)),
+    "recall": (draw_recall, (10, 3.8)),
     "bursts": (draw_bursts, (9, 4)),
     "gains": (draw_gains, (9, 4.2)),
     "pooling": (draw_pooling, (8, 3)),
