@@ -114,11 +114,11 @@ class CausalAttention(keras.layers.Layer):
         return self.norm(x + self.attention(x, x, use_causal_mask=True))
 
 
-def build(name, units, task, given):
-    steps = task.sample(1, 0).x.shape[1]
-    x = inputs = keras.Input((steps, task.features))
+def build(name, units, shape, outputs, given):
+    """A model of sequences of a shape, with outputs at each step."""
+    x = inputs = keras.Input(shape)
     if given.convolution:
-        x = keras.layers.Conv1D(task.features, 2, padding="causal")(x)
+        x = keras.layers.Conv1D(shape[1], 2, padding="causal")(x)
     if name == "attention":
         x = CausalAttention()(keras.layers.Dense(units)(x))
         x = keras.layers.Dense(2 * units, "relu")(x)
@@ -129,18 +129,19 @@ def build(name, units, task, given):
     else:
         layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
         x = layer(units, return_sequences=True)(x)
-    return keras.Model(inputs, keras.layers.Dense(task.outputs)(x))
+    return keras.Model(inputs, keras.layers.Dense(outputs)(x))
 
 
-def widest(name, task, given):
+def widest(name, *others):
     """Units of a model with at most the weights of LARNN."""
+    units = others[-1].units
     if name == "larnn":
-        return given.units
-    most = build("larnn", given.units, task, given).count_params()
+        return units
+    most = build("larnn", units, *others).count_params()
     step = 4 if name == "attention" else 1  # It has four heads.
-    sizes = range(given.units, 3 * given.units, step)
+    sizes = range(units, 3 * units, step)
     fits = bisect.bisect(
-        sizes, most, key=lambda n: build(name, n, task, given).count_params()
+        sizes, most, key=lambda n: build(name, n, *others).count_params()
     )
     return sizes[fits - 1]
 
@@ -149,12 +150,13 @@ def run(name, task, given):
     """Accuracy by delay of each seed, and what was chosen."""
     start, shown = time.process_time(), getattr(task, "num_pairs", 8)
     edges = 2, given.window - shown + 1, given.window + 1, given.longest + 1
-    units = widest(name, task, given)
+    shape = task.sample(1, 0).x.shape[1:], task.outputs
+    units = widest(name, *shape, given)
 
     def train(rate, seed):
         recipe = Recipe(given.epochs, learning_rate=rate, floor=0.05)
         trainer = MemoryTrainer(
-            lambda: build(name, units, task, given),
+            lambda: build(name, units, *shape, given),
             task,
             recipe,
             loss=RecallLoss("crossentropy"),

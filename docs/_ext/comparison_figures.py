@@ -119,8 +119,7 @@ def draw_proposals(ax) -> None:
 
 
 def draw_recall(ax) -> None:
-    head, *rows = table("all in the window")
-    kinds = head[4:7]
+    _, *rows = table("all in the window")
     tasks = list(dict.fromkeys(row[0] for row in rows))
     models = list(dict.fromkeys(row[1] for row in rows))[1:]
     for row in rows:
@@ -141,14 +140,19 @@ def draw_recall(ax) -> None:
             label=model if task == tasks[0] else None,
         )
     ticks = [4 * task + kind for task in range(len(tasks)) for kind in range(3)]
-    labels = [f"{task}:\n{kind}" for task in tasks for kind in kinds]
-    ax.set_xticks(ticks, labels)
+    labels = [
+        label
+        for task in tasks
+        for label in ("all", "some\n" + task.replace(", ", ",\n"), "none")
+    ]
+    ax.set_xticks(ticks, labels, size=8)
+    ax.set_xlabel("how much of what was shown is in the window")
     ax.set_ylabel("accuracy (dotted: chance)")
     ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
 FIGURES = {
-    "recall": (draw_recall, (9, 3.6)),
+    "recall": (draw_recall, (10, 3.8)),
     "bursts": (draw_bursts, (9, 4)),
     "gains": (draw_gains, (9, 4.2)),
     "pooling": (draw_pooling, (8, 3)),

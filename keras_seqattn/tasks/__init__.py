@@ -21,3 +21,4 @@ from keras_seqattn.tasks.simulated_reaching import (
 from keras_seqattn.tasks.sinusoids import Sinusoids as Sinusoids
 from keras_seqattn.tasks.sinusoids import TaughtChunks as TaughtChunks
 from keras_seqattn.tasks.xor_sequences import XorSequences as XorSequences
+from keras_seqattn.tasks.trial_batches import TrialBatches as TrialBatches
