@@ -39,19 +39,26 @@ def test_neuron_by_neuron_gives_the_same():
 
 def test_ratios_are_of_one_round():
     found = {
-        "now": {
-            "ours": {"first": 2.0, "rounds": [0.1, 0.2, 0.4]},
-            "theirs": {"first": 1.0, "rounds": [0.1, 0.1, 0.1]},
+        "peers": {
+            "now": {
+                "ours": {"first": 2.0, "rounds": [0.1, 0.2, 0.4]},
+                "theirs": {"first": 1.0, "rounds": [0.1, 0.1, 0.1]},
+            }
         },
-        "before": {"ours": {"first": 4.0, "rounds": [0.2, 0.2, 0.2]}},
+        "before": {
+            "now": {"ours": {"first": 3.0, "rounds": [0.2, 0.2, 0.2]}},
+            "before": {"ours": {"first": 4.0, "rounds": [0.4, 0.2, 0.1]}},
+        },
     }
     assert speed.column(found) == {
-        "ours, ms": "200",
+        "ours, ms": "200.0",
         "over theirs": "2.00 (1.50 - 3.00)",
         "first call, s": "2.0",
-        "before, over now": "1.00 (0.75 - 1.50)",
+        "over itself before": "1.00 (0.75 - 1.50)",
         "first call before, s": "4.0",
     }
+    del found["before"]["before"]  # There was no such thing.
+    assert "over itself before" not in speed.column(found)
 
 
 def test_a_page_keeps_its_other_text():

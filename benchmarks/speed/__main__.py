@@ -4,8 +4,8 @@
 
 On each backend, in a process of its own on one thread, the ways of a case are
 called in turn, so that a drift of the machine's speed hits all alike. With
-`--before` so is, in a second process, the package as it was at that commit.
-Times are of CPU. A ratio is that of two calls of one round; its median and
+`--before` the package as it was at that commit is then called in turn with
+today's, each alone in its process. Times are of CPU. A ratio is that of two calls of one round; its median and
 quartiles are over all rounds. `--folder` keeps what was measured, and what is
 there is not measured again. An hour or two on one core, all of it.
 """
@@ -75,18 +75,21 @@ class Worker:
         self.process.wait()
 
 
-def measure(backend, packages, table, case, rounds):
-    """Seconds of each call, `{package: {way: {"first": , "rounds": []}}}`."""
+def measure(backend, packages, count, table, case, rounds):
+    """Seconds of the first so many ways of a case.
+
+    Returns:
+        `{package: {way: {"first": seconds, "rounds": [seconds, ...]}}}`,
+        without a package of before that has no such thing.
+    """
     workers = {name: Worker(backend, path) for name, path in packages.items()}
     found = {}
     for name, worker in workers.items():
         try:
-            count = None if name == "now" else 1  # The package's own way.
             first = worker.ask("prepare", table, case, count)
         except RuntimeError:
             if name == "now":
                 raise
-            print(f"{table}, {case}: not to be had {name}.", flush=True)
             continue
         found[name] = {
             way: {"first": seconds, "rounds": []}
@@ -108,22 +111,25 @@ def quartiles(ratios):
 
 def column(found):
     """What a backend's column holds, by the name of its row."""
-    ways = found["now"]
+    ways = found["peers"]["now"]
     ours, *peers = ways
     now = np.array(ways[ours]["rounds"])
-    cells = {f"{ours}, ms": f"{1e3 * np.median(now):.3g}"}
+    cells = {f"{ours}, ms": f"{1e3 * np.median(now):,.1f}"}
     for peer in peers:
         cells[f"over {peer}"] = quartiles(now / ways[peer]["rounds"])
     cells["first call, s"] = f"{ways[ours]['first']:.1f}"
-    if "before" in found:
-        before = found["before"][ours]
-        cells["before, over now"] = quartiles(before["rounds"] / now)
+    if "before" in found.get("before", {}):
+        now, before = (
+            found["before"][name][ours] for name in ("now", "before")
+        )
+        ratios = np.array(now["rounds"]) / before["rounds"]
+        cells["over itself before"] = quartiles(ratios)
         cells["first call before, s"] = f"{before['first']:.1f}"
     return cells
 
 
 def table_of(results):
-    """Markdown of `{case: {backend: what measure found}}`."""
+    """Markdown of `{case: {backend: {"peers": , "before": }}}`."""
     backends = list(next(iter(results.values())))
     rows = []
     for case, by_backend in results.items():
@@ -172,22 +178,27 @@ def main():
     given = parser.parse_args()
     kept = Kept(given.folder)
     with tempfile.TemporaryDirectory() as before:
-        packages = {"now": ROOT}
+        # What to measure: in which packages, and how many ways of a case.
+        parts = {"peers": ({"now": ROOT}, None)}
         if given.before:
             unpack(given.before, before)
-            packages["before"] = before
+            parts["before"] = {"now": ROOT, "before": before}, 1
         for table in given.tables:
             module = importlib.import_module(f"benchmarks.speed.{table}")
-            results = {}
-            for case in module.CASES:
-                results[case] = {
-                    backend: kept.get(
-                        f"{table} {case} {backend}",
-                        *(measure, backend, packages, table, case),
-                        given.rounds,
-                    )
+            results = {
+                case: {
+                    backend: {
+                        part: kept.get(
+                            f"{table} {case} {backend} {part}",
+                            *(measure, backend, *asked, table, case),
+                            given.rounds,
+                        )
+                        for part, asked in parts.items()
+                    }
                     for backend in given.backends
                 }
+                for case in module.CASES
+            }
             beside = f", before: {given.before}" if given.before else ""
             text = (
                 f"{table_of(results)}\n\n{datetime.date.today()}, "
