@@ -5,9 +5,10 @@
 On each backend, in a process of its own on one thread, the ways of a case are
 called in turn, so that a drift of the machine's speed hits all alike. With
 `--before` the package as it was at that commit is then called in turn with
-today's, each alone in its process. Times are of CPU. A ratio is that of two calls of one round; its median and
-quartiles are over all rounds. `--folder` keeps what was measured, and what is
-there is not measured again. An hour or two on one core, all of it.
+today's, each alone in its process. Times are of CPU. A ratio is that of two
+calls of one round; its median and quartiles are over all rounds. `--folder`
+keeps what was measured, and what is there is not measured again. An hour on
+one core, all of it.
 """
 
 import argparse
