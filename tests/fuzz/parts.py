@@ -97,6 +97,10 @@ def batched(standardized: Any, **given: Any) -> Any:
     return [found[i] for i in range(len(found))]
 
 
+def served(inputs: Any, targets: Any, **given: Any) -> Any:
+    return tasks.TrialBatches([(inputs, targets)], **given)[0]
+
+
 TIMELINE = ActivityTimeline(
     times=np.arange(6) / 2,
     label=np.array(["a", "a", "b", "b", "a", "a"]),
@@ -321,6 +325,15 @@ OTHERS: Doors = {
             "shuffle": True,
             "seed": 0,
             "drop_remainder": False,
+        },
+    ),
+    "TrialBatches": (
+        served,
+        {
+            "inputs": X,
+            "targets": X[..., 0],
+            "steps": 1,
+            "time_major": True,
         },
     ),
     "window_ends": (
