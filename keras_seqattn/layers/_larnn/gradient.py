@@ -2,8 +2,8 @@
 
 Each piece is named as the one of `step` or `window` that it is the adjoint
 of; `d` stands for the gradient of what the name says. The window's
-activations and attention are recomputed from the history; and the weights'
-gradients are left to products over all steps at once.
+activations are recomputed from the history; and the weights' gradients are
+left to products over all steps at once.
 """
 
 from typing import Any

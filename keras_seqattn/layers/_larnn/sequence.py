@@ -1,8 +1,8 @@
 """A sequence: the loop over the steps, with a gradient of its own.
 
 Time first: (time, batch, features). The gradient is written by hand (see
-`gradient`): what a training step keeps grows with time * units, not with
-time * window * units.
+`gradient`): what a training step keeps grows with time * (units + window *
+heads), not with time * window * units.
 """
 
 from typing import Any

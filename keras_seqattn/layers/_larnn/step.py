@@ -127,7 +127,7 @@ def _softmax_over_held(scores: Any, held: Any) -> Any:
     top = 0.0 if 0 in scores.shape else ops.max(scores, axis=0)
     held = ops.cast(held, scores.dtype)
     total = ops.sum(ops.exp(scores - top) * held, axis=0)
-    return ops.exp(scores - top - ops.log(total)) * held
+    return ops.exp(scores - (top + ops.log(total))) * held
 
 
 def project(
