@@ -30,8 +30,9 @@ class LARNN(RecurrentLayer):
     Equal to `keras.layers.RNN(LARNNCell(...))`, with the same weights under
     the same names (but for what masked steps output before the first step
     that counts, see Masking), and several times faster to train. The gradient
-    is written by hand, and memory grows with `time * units`, not with `time *
-    window_size * units`. For the equations and the weights see `LARNNCell`.
+    is written by hand, and memory grows with `time * (units + window_size *
+    num_heads)`, not with `time * window_size * units`. For the equations and
+    the weights see `LARNNCell`.
 
     Take it when you want to see which past cells a step attends to: in the
     place of an LSTM it was as good on recordings of activity, not better, and
