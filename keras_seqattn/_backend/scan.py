@@ -101,6 +101,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def unwatched(tensors: Any) -> Any:
+    """Tensors for `scan` within a custom gradient.
+
+    TensorFlow's persistent and nested tapes would differentiate the loop too,
+    which as one program cannot be, and is not needed.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return tensors
+    return keras.tree.map_structure(keras.ops.stop_gradient, tensors)
+
+
 def cond(
     predicate: Any, true: Callable[[], Any], false: Callable[[], Any]
 ) -> Any:
@@ -138,7 +149,7 @@ def _fuses() -> bool:
     # Eagerly it would be compiled at each call.
     if tf.executing_eagerly():
         return False
-    # As Keras decides for `jit_compile="auto"`.
+    # There XLA is not to be had, as Keras knows, too.
     return not (
         sys.platform == "darwin" and tf.config.list_physical_devices("GPU")
     )

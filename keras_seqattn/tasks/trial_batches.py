@@ -20,8 +20,12 @@ class TrialBatches(keras.utils.PyDataset):
     The source may be a task of another package, such as the `Dataset` of
     [neurogym](https://github.com/neurogym/neurogym): what it yields is
     checked, brought into Keras' order of axes, and served as it comes. Each
-    epoch of `fit` has `steps` new batches. They are held until the next one
-    begins, so a look at a batch, by you or by Keras, loses none.
+    epoch of `fit` has `steps` new batches. They are held until all of them
+    were taken, so a look at a batch, by you or by Keras, loses none.
+
+    Validate on what stays the same: `validation_data=others[0]`. After a
+    `fit` that ended before all of them were taken, by Ctrl-C or
+    `steps_per_epoch`, the next begins with the same batches.
 
     Args:
         source: An iterator, a function without arguments that returns another
@@ -94,17 +98,22 @@ class TrialBatches(keras.utils.PyDataset):
         return self.steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= index < self.steps:
+            raise IndexError(
+                f"A batch is from 0 to {self.steps - 1}. Received: {index}"
+            )
+        if self._running:
+            if index in self._served:
+                # Else Keras had begun just to look at the first.
+                if len(self._served) == self.steps:
+                    self._held.clear()
+                self._served.clear()
+            self._served.add(index)
         if index not in self._held:
             self._held[index] = self._next()
-        if self._running:
-            self._served.add(index)
         return self._held[index]
 
     def on_epoch_begin(self) -> None:
-        # Keras may have begun an epoch just to look at its first batch.
-        if len(self._served) == self.steps:
-            self._held.clear()
-        self._served.clear()
         self._running = True
 
     def on_epoch_end(self) -> None:

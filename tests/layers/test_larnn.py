@@ -980,3 +980,38 @@ def test_bad_mask_shapes(shape, inputs):
 def test_other_feature_count_after_build(inputs):
     with pytest.raises(ValueError, match="expected axis -1"):
         make()(inputs[..., :-1])
+
+
+@pytest.mark.only("tensorflow")
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("known", ["all", "length", "features"])
+def test_graphs_that_know_less_have_the_same_gradients(
+    inputs, known, persistent
+):
+    """Where the length is known the whole loop is compiled, else a step."""
+    import tensorflow as tf
+
+    layer = make()
+    layer.build(inputs.shape)
+    weights = [weight.value for weight in layer.trainable_variables]
+
+    def differentiate(x):
+        with tf.GradientTape(persistent=persistent) as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=True) ** 2)
+        return tape.gradient(loss, [x, *weights])
+
+    batch, time, features = inputs.shape
+    shape = {
+        "all": (batch, time, features),
+        "length": (None, time, features),
+        "features": (None, None, features),
+    }[known]
+    compiled = tf.function(
+        differentiate,
+        input_signature=[tf.TensorSpec(shape, inputs.dtype)],
+        autograph=False,
+    )
+    expected = differentiate(tf.constant(inputs))
+    for got, want in zip(compiled(inputs), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)

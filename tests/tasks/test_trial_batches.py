@@ -135,6 +135,25 @@ def test_fit_sees_each_pair_once():
     np.testing.assert_allclose(model.get_weights()[0], weight, rtol=1e-5)
 
 
+def test_an_epoch_of_fewer_steps_goes_on_with_the_next():
+    targets = [3, -1, 4, 1, -5, 9, 2, 6]
+    trials = ks.tasks.TrialBatches(ones_and(targets), steps=4)
+    model = mean_model()
+    model.fit(trials, epochs=4, steps_per_epoch=2, shuffle=False, verbose=0)
+    weight = 0.0
+    for target in targets:
+        weight -= 0.25 * 2 * (weight - target)
+    np.testing.assert_allclose(model.get_weights()[0], weight, rtol=1e-5)
+
+
+def test_batches_are_those_of_an_epoch():
+    trials = ks.tasks.TrialBatches(pairs(), steps=2)
+    assert_pairs(trials, expected(2))
+    for index in (-1, 2):
+        with pytest.raises(IndexError, match=f"0 to 1. Received: {index}"):
+            trials[index]
+
+
 def test_an_unbuilt_model_and_an_evaluation():
     trials = ks.tasks.TrialBatches(ones_and(range(1, 100)), steps=3)
     model = keras.Sequential(

@@ -341,6 +341,15 @@ def test_ten_kills_change_no_trial(tmp_path):
     assert set(found["same"].values()) == {True}, found
 
 
+@pytest.fixture
+def ctrl_c():
+    """As in a process that a terminal began: one in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("lost", [True, False])
 def test_the_first_interrupt_ends_the_search(tmp_path, monkeypatch, lost):
     """Also one that comes out as a fault of the trial."""
@@ -363,6 +372,7 @@ def test_the_first_interrupt_ends_the_search(tmp_path, monkeypatch, lost):
     interrupt.check()  # Forgotten: the next training goes its way.
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_lost_interrupt_ends_a_training():
     with interrupt.remembered():
         with contextlib.suppress(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_seqattn._backend.capabilities import fuses_loop_bodies
 from keras_seqattn._backend.scan import scan
+from keras_seqattn._backend.scan import unwatched
 from keras_seqattn.layers._larnn.gradient import sequence_gradient
 from keras_seqattn.layers._larnn.settings import Settings
 from keras_seqattn.layers._larnn.settings import Weights
@@ -66,6 +67,7 @@ def run_sequence(
     # One output, tensors alone as arguments: what is portable.
     @ops.custom_gradient  # type: ignore[untyped-decorator]
     def run(*tensors: Any) -> Any:
+        tensors = unwatched(tensors)
         *state, empty, weight = tensors[:6]
         given = _with_tensors(w, tensors[6:])
         weights = with_constants(given, settings)
