@@ -1,10 +1,8 @@
-"""Timing layers in turn, in one process, on any backend."""
+"""A layer as functions to be timed, on any backend."""
 
 import functools
-import time
 
 import keras
-import numpy as np
 
 
 def forward_and_train_step(layer, inputs, input_gradient=True, compiled=True):
@@ -71,18 +69,3 @@ def forward_and_train_step(layer, inputs, input_gradient=True, compiled=True):
         return torch.autograd.grad(loss, sources), loss
 
     return forward, train_step
-
-
-def medians_in_turn(functions, rounds, warm_up=2):
-    """Median seconds of each function, called one after another.
-
-    So that a drift of the machine's speed hits all alike.
-    """
-    seconds = {name: [] for name in functions}
-    for turn in range(rounds + warm_up):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if turn >= warm_up:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(times)) for name, times in seconds.items()}

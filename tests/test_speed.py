@@ -1,6 +1,9 @@
 """What the tables of speed compare gives the same numbers, and is told."""
 
+import importlib
+
 import numpy as np
+import pytest
 from keras import ops
 
 from benchmarks.speed import __main__ as speed
@@ -35,6 +38,16 @@ def test_neuron_by_neuron_gives_the_same():
         ops.convert_to_numpy(loop(x)),
         atol=1e-5,
     )
+
+
+@pytest.mark.parametrize("table", speed.TABLES)
+def test_each_table_has_a_place(table):
+    module = importlib.import_module(f"benchmarks.speed.{table}")
+    page = (speed.ROOT / "docs/results.md").read_text()
+    marked = page.split(f"<!-- speed: {table} -->\n")[1]
+    written = marked.split("<!-- end of speed -->")[0]
+    assert module.CASES
+    assert all(f"| **{case}** |" in written for case in module.CASES)
 
 
 def test_ratios_are_of_one_round():

@@ -91,6 +91,7 @@ def measure(backend, packages, count, table, case, rounds):
         except RuntimeError:
             if name == "now":
                 raise
+            print(f"{table}, {case}, {backend}: not to be had before.")
             continue
         found[name] = {
             way: {"first": seconds, "rounds": []}
@@ -106,8 +107,11 @@ def measure(backend, packages, count, table, case, rounds):
 
 
 def quartiles(ratios):
-    low, middle, high = np.percentile(ratios, (25, 50, 75))
-    return f"{middle:.2f} ({low:.2f} - {high:.2f})"
+    low, middle, high = (
+        f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
+        for ratio in np.percentile(ratios, (25, 50, 75))
+    )
+    return f"{middle} ({low} - {high})"
 
 
 def column(found):
@@ -179,22 +183,23 @@ def main():
     given = parser.parse_args()
     kept = Kept(given.folder)
     with tempfile.TemporaryDirectory() as before:
-        # What to measure: in which packages, and how many ways of a case.
-        parts = {"peers": ({"now": ROOT}, None)}
+        # What to measure: its name, in which packages, how many ways of a case.
+        parts = {"peers": ("peers", {"now": ROOT}, None)}
         if given.before:
             unpack(given.before, before)
-            parts["before"] = {"now": ROOT, "before": before}, 1
+            name = f"before {given.before}"
+            parts["before"] = name, {"now": ROOT, "before": before}, 1
         for table in given.tables:
             module = importlib.import_module(f"benchmarks.speed.{table}")
             results = {
                 case: {
                     backend: {
                         part: kept.get(
-                            f"{table} {case} {backend} {part}",
+                            f"{table} {case} {backend} {name}",
                             *(measure, backend, *asked, table, case),
                             given.rounds,
                         )
-                        for part, asked in parts.items()
+                        for part, (name, *asked) in parts.items()
                     }
                     for backend in given.backends
                 }

@@ -380,8 +380,11 @@ def _tensorflow_rows(fixed: Tensors, index: Any, size: int) -> Tensors:
 
     rows = {}
     for name, x in fixed.items():
-        # Static sizes where there are any: for XLA a -1 would be dynamic.
-        rest = [-1 if n is None else n for n in x.shape[1:]]
+        # For XLA a -1 would be dynamic, and slower.
+        shape = tf.shape(x)
+        rest = [
+            shape[1 + i] if n is None else n for i, n in enumerate(x.shape[1:])
+        ]
         rows[name] = tf.slice(x, [index] + [0] * len(rest), [size, *rest])
     return rows
 
