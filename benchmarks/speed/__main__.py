@@ -122,14 +122,14 @@ def column(found):
     cells = {f"{ours}, ms": f"{1e3 * np.median(now):,.1f}"}
     for peer in peers:
         cells[f"over {peer}"] = quartiles(now / ways[peer]["rounds"])
-    cells["first call, s"] = f"{ways[ours]['first']:.1f}"
+    first = ways[ours]["first"]
     if "before" in found.get("before", {}):
-        now, before = (
-            found["before"][name][ours] for name in ("now", "before")
-        )
-        ratios = np.array(now["rounds"]) / before["rounds"]
-        cells["over itself before"] = quartiles(ratios)
-        cells["first call before, s"] = f"{before['first']:.1f}"
+        pair = [found["before"][name][ours] for name in ("now", "before")]
+        now, before = (np.array(one["rounds"]) for one in pair)
+        cells["over itself before"] = quartiles(now / before)
+        first = pair[0]["first"]
+        cells["first call before, s"] = f"{pair[1]['first']:.1f}"
+    cells["first call, s"] = f"{first:.1f}"
     return cells
 
 
