@@ -28,6 +28,7 @@ import keras_seqattn as ks
 from benchmarks.gain_robustness import NAMES
 from benchmarks.gain_robustness import recurrent
 from benchmarks.kept import Kept
+from benchmarks.kept import sweep
 from keras_seqattn._training.recipe import Recipe
 from keras_seqattn._training.seeded_model import SeededModel
 from keras_seqattn._training.tables import markdown_table
@@ -118,9 +119,7 @@ def run(name, given):
         outputs = trained.model.predict(x, batch_size=500, verbose=0)
         return min(history["val_loss"]), right(outputs, y)
 
-    tried = {rate: train(rate, given.seeds[0]) for rate in given.rates}
-    best = min(tried, key=lambda rate: tried[rate][0])
-    found = [tried[best], *(train(best, seed) for seed in given.seeds[1:])]
+    tried, best, found = sweep(train, given.rates, given.seeds)
     return {
         "accuracy": [accuracy for _, accuracy in found],
         "tried": {rate: loss for rate, (loss, _) in tried.items()},

@@ -1,4 +1,4 @@
-"""What benchmarks of hours have found, kept in a folder."""
+"""Benchmarks of hours: what they found, kept; rates chosen by held-out loss."""
 
 import json
 import pathlib
@@ -22,3 +22,15 @@ class Kept:
         if not path.exists():
             path.write_text(json.dumps(run(*given)))
         return json.loads(path.read_text())
+
+
+def sweep(train, rates, seeds):
+    """Train with each rate from the first seed, with the best from the others.
+
+    Returns:
+        What `train(rate, seed)` returned by rate; the rate whose first entry,
+        the held-out loss, is least; what it returned for each seed.
+    """
+    tried = {rate: train(rate, seeds[0]) for rate in rates}
+    best = min(tried, key=lambda rate: tried[rate][0])
+    return tried, best, [tried[best], *(train(best, s) for s in seeds[1:])]

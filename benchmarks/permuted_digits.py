@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks.burst_depth import percent
 from benchmarks.kept import Kept
+from benchmarks.kept import sweep
 from benchmarks.recall import build
 from benchmarks.recall import widest
 from keras_seqattn._training.recipe import Recipe
@@ -77,9 +78,7 @@ def run(name, images, given):
         weights = trained.model.count_params()
         return min(history["val_loss"]), *errors, weights
 
-    tried = {rate: train(rate, given.seeds[0]) for rate in given.rates}
-    best = min(tried, key=lambda rate: tried[rate][0])
-    found = [tried[best], *(train(best, seed) for seed in given.seeds[1:])]
+    tried, best, found = sweep(train, given.rates, given.seeds)
     _, validation, test, weights = zip(*found, strict=True)
     return {
         "validation": validation,

@@ -31,6 +31,7 @@ import numpy as np
 
 import keras_seqattn as ks
 from benchmarks.kept import Kept
+from benchmarks.kept import sweep
 from keras_seqattn._training.tables import markdown_table
 from keras_seqattn._training.tables import mean_and_deviation
 from keras_seqattn.memory import MemoryTrainer
@@ -171,9 +172,7 @@ def run(name, task, given):
         weights = trainer.model.count_params()
         return held_out, by_delay.accuracy.tolist(), solved, weights
 
-    tried = {rate: train(rate, given.seeds[0]) for rate in given.rates}
-    best = min(tried, key=lambda rate: tried[rate][0])
-    found = [tried[best], *(train(best, seed) for seed in given.seeds[1:])]
+    tried, best, found = sweep(train, given.rates, given.seeds)
     return {
         "accuracy": [accuracy for _, accuracy, _, _ in found],
         "solved": [solved for _, _, solved, _ in found],
