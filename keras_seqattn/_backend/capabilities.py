@@ -16,6 +16,15 @@ def fuses_layer_normalization() -> bool:
     return keras.backend.backend() == "torch"
 
 
+def sums_faster_by_halves() -> bool:
+    """Whether a fused loop adds up rows faster by halves than by `ops.sum`.
+
+    TensorFlow's XLA fuses into a sum all that its terms are computed from,
+    and then takes each number's terms one by one, from rows far apart.
+    """
+    return keras.backend.backend() == "tensorflow"
+
+
 def runs_plain_rnn_faster() -> bool:
     """Whether Keras' LSTM and GRU are faster with `use_cudnn=False`.
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import keras
 
+from keras_seqattn._backend.by_hand import unwatched
+
 Tensors = dict[str, Any]
 
 
@@ -101,17 +103,6 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def unwatched(tensors: Any) -> Any:
-    """Tensors for `scan` within a custom gradient.
-
-    TensorFlow's persistent and nested tapes would differentiate the loop too,
-    which as one program cannot be, and is not needed.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return tensors
-    return keras.tree.map_structure(keras.ops.stop_gradient, tensors)
-
-
 def cond(
     predicate: Any, true: Callable[[], Any], false: Callable[[], Any]
 ) -> Any:
@@ -158,7 +149,9 @@ def _fuses() -> bool:
 def _program(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
-    return tf.function(function, autograph=False, jit_compile=True)
+    program = tf.function(function, autograph=False, jit_compile=True)
+
+    return lambda *arguments: unwatched(program(*arguments))
 
 
 # --- JAX: lax.scan. The history is written in place.

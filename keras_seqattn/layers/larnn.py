@@ -118,7 +118,8 @@ class LARNN(RecurrentLayer):
         As in `LARNNCell`.
 
     Second derivatives:
-        On TensorFlow and JAX; torch raises. JAX has no forward mode here.
+        On JAX, which has no forward mode here. TensorFlow and torch raise:
+        there take `keras.layers.RNN(LARNNCell(...))`, the same numbers.
 
     Raises:
         ValueError: An argument out of its range, `units` that `num_heads`
@@ -230,7 +231,7 @@ class LARNN(RecurrentLayer):
             batch_statistics=training
             and self.trainable
             and cell.normalization == "batch"
-        )
+        )._replace(fused=training)
         w = cell.tensors(training)
         cell.reset_dropout_mask()
         cell.reset_recurrent_dropout_mask()
@@ -252,7 +253,6 @@ class LARNN(RecurrentLayer):
             empty,
             weight,
             return_attention_scores,
-            training,
         )
         if statistics is not None:
             self._update_statistics(statistics, weight)

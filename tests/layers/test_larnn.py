@@ -1015,3 +1015,97 @@ def test_graphs_that_know_less_have_the_same_gradients(
     expected = differentiate(tf.constant(inputs))
     for got, want in zip(compiled(inputs), expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.only("tensorflow")
+@pytest.mark.parametrize("tapes", ["persistent", "within", "nested"])
+def test_tapes_around_a_compiled_layer(inputs, tapes):
+    """Such tapes would differentiate what the gradient is computed by."""
+    import tensorflow as tf
+
+    layer = make()
+    kernel = layer.trainable_variables[0].value
+
+    def loss(x):
+        return tf.reduce_sum(layer(x, training=True) ** 2)
+
+    def differentiate(loss):
+        with tf.GradientTape(persistent=tapes != "nested") as tape:
+            value = loss(tf.constant(inputs))
+            if tapes == "within":
+                return tape.gradient(value, kernel)
+            if tapes == "nested":
+                with tf.GradientTape() as inner:
+                    value = loss(tf.constant(inputs))
+                inner.gradient(value, kernel)
+        return tape.gradient(value, kernel)
+
+    with tf.GradientTape() as tape:
+        value = loss(tf.constant(inputs))
+    np.testing.assert_allclose(
+        differentiate(tf.function(loss, autograph=False)),
+        tape.gradient(value, kernel),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def second_derivative(layer, inputs, power):
+    """Of the loss, by the inputs, squared and summed, then by the kernel."""
+
+    def loss(output):
+        return keras.ops.sum(output**power)
+
+    kernel = layer.trainable_variables[0]
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(inputs)
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = loss(layer(x))
+            total = tf.reduce_sum(tape.gradient(value, x) ** 2)
+        return outer.gradient(total, kernel.value)
+    if BACKEND == "jax":
+        import jax
+
+        weights = [v.value for v in layer.trainable_variables]
+        rest = [v.value for v in layer.non_trainable_variables]
+        by_x = jax.grad(lambda x, w: loss(layer.stateless_call(w, rest, x)[0]))
+        by_weights = jax.jit(
+            jax.grad(lambda w, x: keras.ops.sum(by_x(x, w) ** 2))
+        )
+        return by_weights(weights, jax.numpy.asarray(inputs))[0]
+    import torch
+
+    x = torch.tensor(inputs, requires_grad=True)
+    (by_x,) = torch.autograd.grad(loss(layer(x)), x, create_graph=True)
+    return torch.autograd.grad((by_x**2).sum(), kernel.value)[0]
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_second_derivatives_are_right_or_refused(inputs, power):
+    expected = second_derivative(make_rnn(), inputs, power)
+    if BACKEND == "jax":
+        found = second_derivative(make(), inputs, power)
+        scale = float(keras.ops.max(keras.ops.abs(expected)))
+        layer_checks.assert_same(found / scale, expected / scale, 1e-5)
+        return
+    assert np.abs(to_numpy(expected)).max() > 0.01
+    with pytest.raises(NotImplementedError, match="second derivatives on JAX"):
+        second_derivative(make(), inputs, power)
+
+
+@pytest.mark.only("tensorflow")
+def test_a_second_derivative_in_a_graph_is_refused_when_it_is_run(inputs):
+    import tensorflow as tf
+
+    layer = make()
+    run = tf.function(
+        lambda: second_derivative(layer, inputs, 2), autograph=False
+    )
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="second derivatives on JAX"
+    ):
+        run()

@@ -24,6 +24,7 @@ from keras_seqattn.layers._larnn.window import Tensors
 from keras_seqattn.layers._larnn.window import flat
 from keras_seqattn.layers._larnn.window import pairs
 from keras_seqattn.layers._larnn.window import read_window
+from keras_seqattn.layers._larnn.window import sum_slots
 
 
 class _Transposed(NamedTuple):
@@ -57,6 +58,7 @@ def sequence_gradient(
         upstream_hidden: (time, batch, units), of the hidden states.
         upstream_cell: (time, batch, units), of the cells.
     """
+    settings = settings._replace(fused=True)
     inputs, hidden, cell, window = state
     rows = _step_rows(w, settings, cell, weight, saved)
     rows |= {"upstream_hidden": upstream_hidden, "upstream_cell": upstream_cell}
@@ -99,7 +101,7 @@ def sequence_gradient(
         rows,
         ops.zeros_like(window),
         fixed={"empty": empty, **saved["history"]},
-        fused=True,
+        fused=settings.fused,
     )
     by_weight = _weights_gradient(
         w, settings, inputs, hidden, saved, rows, d, totals
@@ -242,7 +244,7 @@ def attend_gradient(
         kept = scores
         d_scores = scores * (d_scores - mean)
     both = _join(d_scores, kept) @ w.double_repeat
-    d_query = ops.sum(both[..., :units] * keys_values[..., :units], axis=0)
+    d_query = sum_slots(settings, both[..., :units] * keys_values[..., :units])
     return d_query, both * _join(row["scaled_query"], d_attended)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seqattn._backend.by_hand import once_differentiable
+from keras_seqattn._backend.by_hand import unwatched
 from keras_seqattn._backend.capabilities import fuses_loop_bodies
 from keras_seqattn._backend.scan import scan
-from keras_seqattn._backend.scan import unwatched
 from keras_seqattn.layers._larnn.gradient import sequence_gradient
 from keras_seqattn.layers._larnn.settings import Settings
 from keras_seqattn.layers._larnn.settings import Weights
@@ -23,6 +24,11 @@ from keras_seqattn.layers._larnn.step import step
 from keras_seqattn.layers._larnn.window import Tensors
 from keras_seqattn.layers._larnn.window import finish_rows
 from keras_seqattn.layers._larnn.window import pairs
+
+TWICE = (
+    "LARNN has second derivatives on JAX alone: its gradient is written by "
+    "hand. Use keras.layers.RNN(LARNNCell(...)), the same numbers by autodiff."
+)
 
 
 def run_sequence(
@@ -35,7 +41,6 @@ def run_sequence(
     empty: Any,
     weight: Any = None,
     return_scores: bool = False,
-    training: bool = False,
 ) -> tuple[Any, Any, Any, Any]:
     """Run over all steps.
 
@@ -51,7 +56,6 @@ def run_sequence(
             that hold no cell.
         weight: (time, batch, 1), which steps count, for "batch".
         return_scores: Whether to return the attention scores.
-        training: Whether the loop may be one that cannot be exported.
 
     Returns:
         Hidden and cell states (time, batch, units); the attention scores
@@ -67,18 +71,19 @@ def run_sequence(
     # One output, tensors alone as arguments: what is portable.
     @ops.custom_gradient  # type: ignore[untyped-decorator]
     def run(*tensors: Any) -> Any:
-        tensors = unwatched(tensors)
+        watched, tensors = tensors, unwatched(tensors)
         *state, empty, weight = tensors[:6]
         given = _with_tensors(w, tensors[6:])
         weights = with_constants(given, settings)
         packed, saved = _forward(
-            weights, settings, state, empty, weight, return_scores, training
+            weights, settings, state, empty, weight, return_scores
         )
 
         def gradient(*arguments: Any, upstream: Any = None) -> Any:
             if upstream is None:
                 (upstream,) = arguments
-            upstream = upstream[:, :batch]
+            by = (upstream, watched)
+            upstream = unwatched(upstream)[:, :batch]
             by_state, by_weight = sequence_gradient(
                 weights,
                 settings,
@@ -89,7 +94,7 @@ def run_sequence(
                 upstream[..., :units],
                 upstream[..., units : 2 * units],
             )
-            return (
+            found = (
                 *by_state,
                 ops.zeros_like(empty),
                 ops.zeros_like(weight),
@@ -103,6 +108,7 @@ def run_sequence(
                     if tensor is not None
                 ),
             )
+            return once_differentiable(found, by, TWICE)
 
         return packed, gradient
 
@@ -137,7 +143,6 @@ def _forward(
     empty: Any,
     weight: Any,
     return_scores: bool,
-    training: bool,
 ) -> tuple[Any, Tensors]:
     """Return the packed outputs, and what the gradient needs."""
     inputs, hidden, cell, window = state
@@ -184,7 +189,7 @@ def _forward(
         rows,
         history,
         fixed={"empty": empty},
-        fused=training,
+        fused=settings.fused,
     )
     packed = ops.concatenate([saved["hidden"], saved["cell"]], axis=-1)
     if return_scores:

@@ -15,6 +15,7 @@ from keras_seqattn.layers._larnn.settings import Weights
 from keras_seqattn.layers._larnn.window import EMPTY
 from keras_seqattn.layers._larnn.window import Tensors
 from keras_seqattn.layers._larnn.window import read_window
+from keras_seqattn.layers._larnn.window import sum_slots
 
 
 class Step(NamedTuple):
@@ -105,7 +106,7 @@ def attend(
     else:
         scores = _softmax_over_slots(scores + empty)
     kept = scores if w.attention_mask is None else scores * w.attention_mask
-    attended = ops.sum((kept @ w.repeat) * keys_values[..., units:], axis=0)
+    attended = sum_slots(settings, (kept @ w.repeat) * keys_values[..., units:])
     return scores, kept, attended
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_seqattn._backend.capabilities import sums_faster_by_halves
 from keras_seqattn.layers._larnn.normalization import standardize
 from keras_seqattn.layers._larnn.settings import Norm
 from keras_seqattn.layers._larnn.settings import Settings
@@ -43,6 +44,18 @@ def pairs(settings: Settings, x: Any) -> Any:
 def flat(settings: Settings, x: Any) -> Any:
     """The inverse of `pairs`."""
     return ops.reshape(x, (*ops.shape(x)[:-2], 2 * settings.units))
+
+
+def sum_slots(settings: Settings, x: Any) -> Any:
+    """The sum over the first axis."""
+    if not (settings.fused and sums_faster_by_halves()):
+        return ops.sum(x, axis=0)
+    rest = []
+    while (size := x.shape[0]) > 1:
+        if size % 2:
+            rest.append(x[-1])
+        x = x[: size // 2] + x[size // 2 : size // 2 * 2]
+    return sum(rest, x[0])
 
 
 def _affine(norm: Norm, settings: Settings, hat: Any) -> Any:
