@@ -121,6 +121,11 @@ class LARNN(RecurrentLayer):
         On JAX, which has no forward mode here. TensorFlow and torch raise:
         there take `keras.layers.RNN(LARNNCell(...))`, the same numbers.
 
+    Compilation:
+        In training on TensorFlow the loop is a program of XLA, whatever
+        `jit_compile` says, compiled for each batch size and length in a
+        second or two; of a length that the graph does not know, its step.
+
     Raises:
         ValueError: An argument out of its range, `units` that `num_heads`
             does not divide, an input that is not of rank 3, an unknown
