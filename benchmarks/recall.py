@@ -18,7 +18,9 @@ All have as many weights as LARNN. The learning rate is chosen for each model
 and task by held-out sequences, from the first seed; the others are trained with
 it. `attention` is one causal layer over all steps, with learned positions: it
 has no window. `--convolution` puts a causal convolution of two steps before
-each. `--folder` keeps what is found, and what is there is not run again.
+each; `--models larnn --random-window` lets each batch of a training attend to
+a random number of cells (arXiv:2509.24552). `--folder` keeps what is found, and
+what is there is not run again.
 """
 
 import argparse
@@ -115,6 +117,30 @@ class CausalAttention(keras.layers.Layer):
         return self.norm(x + self.attention(x, x, use_causal_mask=True))
 
 
+@keras.saving.register_keras_serializable(package="benchmarks")
+class RandomWindowLARNN(ks.layers.LARNN):
+    """In training each batch attends to a random number of newest cells.
+
+    The others' scores are dropped, as `attention_dropout` drops scores.
+    """
+
+    def build(self, shape):
+        super().build(shape)
+        self.random = keras.random.SeedGenerator(0)
+        own_tensors, window = self.cell.tensors, self.cell.window_size
+
+        def tensors(training=False):
+            w = own_tensors(training)
+            if not training:
+                return w
+            seen = keras.random.randint((), 1, window + 1, seed=self.random)
+            ages = keras.ops.arange(window, 0, -1)[:, None, None]
+            mask = keras.ops.cast(ages <= seen, "float32")
+            return w._replace(attention_mask=mask)
+
+        self.cell.tensors = tensors
+
+
 def build(name, units, shape, outputs, given):
     """A model of sequences of a shape, with outputs at each step."""
     x = inputs = keras.Input(shape)
@@ -124,9 +150,8 @@ def build(name, units, shape, outputs, given):
         x = CausalAttention()(keras.layers.Dense(units)(x))
         x = keras.layers.Dense(2 * units, "relu")(x)
     elif name == "larnn":
-        x = ks.layers.LARNN(
-            units, window_size=given.window, return_sequences=True
-        )(x)
+        layer = RandomWindowLARNN if given.random_window else ks.layers.LARNN
+        x = layer(units, window_size=given.window, return_sequences=True)(x)
     else:
         layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
         x = layer(units, return_sequences=True)(x)
@@ -197,6 +222,7 @@ def main():
     parser.add_argument("--window", type=int, default=12)
     parser.add_argument("--longest", type=int, default=24, help="delay")
     parser.add_argument("--convolution", action="store_true")
+    parser.add_argument("--random-window", action="store_true")
     parser.add_argument("--folder", help="keeps what was found")
     given = parser.parse_args()
     kept, rows, minutes = Kept(given.folder), [], 0
@@ -207,6 +233,7 @@ def main():
         rows.append([label, "chance, no binding", "", "", *simple, ""])
         for name in given.models:
             own = f"{label}_{name}{'_2' * given.convolution}"
+            own += "_random" * given.random_window
             one = kept.get(own, run, name, task, given)
             print(label, name, one, flush=True)
             minutes += one["minutes"]
