@@ -21,8 +21,13 @@ def sums_faster_by_halves() -> bool:
 
     TensorFlow's XLA fuses into a sum all that its terms are computed from,
     and then takes each number's terms one by one, from rows far apart.
+    Eagerly there is no such loop.
     """
-    return keras.backend.backend() == "tensorflow"
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.executing_eagerly()
 
 
 def runs_plain_rnn_faster() -> bool:
