@@ -18,9 +18,9 @@ All have as many weights as LARNN. The learning rate is chosen for each model
 and task by held-out sequences, from the first seed; the others are trained with
 it. `attention` is one causal layer over all steps, with learned positions: it
 has no window. `--convolution` puts a causal convolution of two steps before
-each; `--models larnn --random-window` lets each batch of a training attend to
-a random number of cells (arXiv:2509.24552). `--folder` keeps what is found, and
-what is there is not run again.
+each; `random_window` is LARNN that in training attends to a random number of
+cells (arXiv:2509.24552). `--folder` keeps what is found, and what is there is
+not run again.
 """
 
 import argparse
@@ -43,6 +43,7 @@ from keras_seqattn.memory import Recipe
 RATES = 1e-3, 3e-3, 1e-2
 TASKS = "recall_3", "recall_4", "recall_8", "distractors", "copy"
 MODELS = "larnn", "lstm", "gru", "attention"
+LARNNS = "larnn", "random_window"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,8 +150,8 @@ def build(name, units, shape, outputs, given):
     if name == "attention":
         x = CausalAttention()(keras.layers.Dense(units)(x))
         x = keras.layers.Dense(2 * units, "relu")(x)
-    elif name == "larnn":
-        layer = RandomWindowLARNN if given.random_window else ks.layers.LARNN
+    elif name in LARNNS:
+        layer = ks.layers.LARNN if name == "larnn" else RandomWindowLARNN
         x = layer(units, window_size=given.window, return_sequences=True)(x)
     else:
         layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
@@ -161,7 +162,7 @@ def build(name, units, shape, outputs, given):
 def widest(name, *others):
     """Units of a model with at most the weights of LARNN."""
     units = others[-1].units
-    if name == "larnn":
+    if name in LARNNS:
         return units
     most = build("larnn", units, *others).count_params()
     step = 4 if name == "attention" else 1  # It has four heads.
@@ -222,7 +223,6 @@ def main():
     parser.add_argument("--window", type=int, default=12)
     parser.add_argument("--longest", type=int, default=24, help="delay")
     parser.add_argument("--convolution", action="store_true")
-    parser.add_argument("--random-window", action="store_true")
     parser.add_argument("--folder", help="keeps what was found")
     given = parser.parse_args()
     kept, rows, minutes = Kept(given.folder), [], 0
@@ -233,7 +233,6 @@ def main():
         rows.append([label, "chance, no binding", "", "", *simple, ""])
         for name in given.models:
             own = f"{label}_{name}{'_2' * given.convolution}"
-            own += "_random" * given.random_window
             one = kept.get(own, run, name, task, given)
             print(label, name, one, flush=True)
             minutes += one["minutes"]
