@@ -17,17 +17,26 @@ def fuses_layer_normalization() -> bool:
 
 
 def sums_faster_by_halves() -> bool:
-    """Whether a fused loop adds up rows faster by halves than by `ops.sum`.
+    """Whether a fused step adds up rows faster by halves than by `ops.sum`.
 
     TensorFlow's XLA fuses into a sum all that its terms are computed from,
     and then takes each number's terms one by one, from rows far apart.
-    Eagerly there is no such loop.
+    Eagerly there is no such step.
     """
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
     return not tf.executing_eagerly()
+
+
+def may_be_differentiated() -> bool:
+    """Whether a tape of TensorFlow is on: as in `fit`, not in an export."""
+    if keras.backend.backend() != "tensorflow":
+        return True
+    from tensorflow.python.eager import record  # Not published.
+
+    return bool(record.could_possibly_record())
 
 
 def runs_plain_rnn_faster() -> bool:

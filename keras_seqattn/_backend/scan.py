@@ -13,8 +13,6 @@ from typing import Any
 
 import keras
 
-from keras_seqattn._backend.by_hand import unwatched
-
 Tensors = dict[str, Any]
 
 
@@ -40,15 +38,15 @@ def scan(
             step. It may be empty.
         fixed: Tensors of shape `(window + time, ...)`, of which a step reads
             the rows that it would read if they were history.
-        fused: Whether the loop is compiled as one program where the backend
+        fused: Whether a step is compiled as one program where the backend
             would run it one operation after another. Not in a graph that is
-            exported; and each batch size and length is compiled anew.
+            exported; and each batch size is compiled anew.
 
     Returns:
         `(carry, outputs, history)`: the last carry; the outputs, stacked to
         `(time, ...)`; and all `(window + time, ...)` rows of the history.
     """
-    run = _loop(_drivers()[0], step, inputs, fused)
+    run = _driver(False, step, fused)
     return run(carry, inputs, history, fixed or {})
 
 
@@ -82,7 +80,7 @@ def scan_back(
         `(carry, outputs, window_gradient)`: the last carry, the outputs in
         the order of the inputs, and the gradient of the first window.
     """
-    run = _loop(_drivers()[1], step, inputs, fused)
+    run = _driver(True, step, fused)
     return run(carry, inputs, window_gradient, fixed or {})
 
 
@@ -112,24 +110,18 @@ def cond(
     return keras.ops.cond(predicate, true, false)
 
 
-def _loop(
-    driver: Callable[..., Any],
-    step: Callable[..., Any],
-    inputs: Tensors,
-    fused: bool,
+def _driver(
+    backward: bool, step: Callable[..., Any], fused: bool
 ) -> Callable[..., Any]:
-    """The driver with its step, compiled by XLA as far as it pays.
+    """The backend's loop, its steps compiled by XLA where that pays.
 
-    Where a graph does not know the length, the loop would be compiled for
-    each that comes: there the step alone, whose rows are read before it (what
-    is read at an index within it would be compiled for each index).
+    Not the whole loop: XLA's could not be differentiated once more, nor
+    vectorized.
     """
-    fused = fused and _fuses()
-    whole = next(iter(inputs.values())).shape[0] is not None
-    if fused and not whole:
-        step = _program(step)
-    run = functools.partial(driver, step)
-    return _program(run) if fused and whole else run
+    driver = functools.partial(_drivers()[backward], step)
+    if fused and _fuses():
+        return functools.partial(driver, compiled=_program)
+    return driver
 
 
 def _fuses() -> bool:
@@ -149,9 +141,7 @@ def _fuses() -> bool:
 def _program(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
-    program = tf.function(function, autograph=False, jit_compile=True)
-
-    return lambda *arguments: unwatched(program(*arguments))
+    return tf.function(function, autograph=False, jit_compile=True)
 
 
 # --- JAX: lax.scan. The history is written in place.
@@ -324,20 +314,28 @@ def _tensorflow_scan(
     inputs: Tensors,
     history: Tensors,
     fixed: Tensors,
+    compiled: Callable[..., Any] = lambda function: function,
 ) -> tuple[Any, Tensors, Tensors]:
     import tensorflow as tf
 
     size = next((x.shape[0] for x in history.values()), 0)
 
-    def move(index: Any, carry: Any, window: Tensors) -> Any:
-        row = {name: x[index] for name, x in inputs.items()}
-        seen = window | _tensorflow_rows(fixed, index, size)
-        carry, outputs, new_row = step(carry, row, seen)
+    @compiled
+    def advance(
+        carry: Any, row: Tensors, window: Tensors, rows: Tensors
+    ) -> Any:
+        carry, outputs, new_row = step(carry, row, window | rows)
         window = {
             name: tf.concat([x[1:], new_row[name][None]], axis=0)
             for name, x in window.items()
         }
         return carry, {"outputs": outputs, "rows": new_row}, window
+
+    # What is read at an index within a program is compiled for each index.
+    def move(index: Any, carry: Any, window: Tensors) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        rows = _tensorflow_rows(fixed, index, size)
+        return advance(carry, row, window, rows)
 
     carry, found, _ = _tensorflow_loop(move, carry, inputs, history, False)
     history = {
@@ -353,17 +351,22 @@ def _tensorflow_scan_back(
     inputs: Tensors,
     window_gradient: Any,
     fixed: Tensors,
+    compiled: Callable[..., Any] = lambda function: function,
 ) -> tuple[Any, Tensors, Any]:
     import tensorflow as tf
 
     size = window_gradient.shape[0]
 
-    def move(index: Any, carry: Any, total: Any) -> Any:
-        row = {name: x[index] for name, x in inputs.items()}
-        window = _tensorflow_rows(fixed, index, size)
+    @compiled
+    def advance(carry: Any, row: Tensors, window: Tensors, total: Any) -> Any:
         carry, outputs, added = step(carry, row, window, total[-1])
         older = tf.concat([tf.zeros_like(total[:1]), total[:-1]], axis=0)
         return carry, outputs, older + added
+
+    def move(index: Any, carry: Any, total: Any) -> Any:
+        row = {name: x[index] for name, x in inputs.items()}
+        window = _tensorflow_rows(fixed, index, size)
+        return advance(carry, row, window, total)
 
     return _tensorflow_loop(move, carry, inputs, window_gradient, True)
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seqattn._backend.capabilities import may_be_differentiated
 from keras_seqattn.layers._larnn.sequence import run_sequence
 from keras_seqattn.layers._larnn.window import finish_rows
 from keras_seqattn.layers._masked_order import MaskedOrder
@@ -119,13 +120,13 @@ class LARNN(RecurrentLayer):
         As in `LARNNCell`.
 
     Second derivatives:
-        On JAX, which has no forward mode here. TensorFlow and torch raise:
+        On TensorFlow and JAX, which has no forward mode here. torch raises:
         there take `keras.layers.RNN(LARNNCell(...))`, the same numbers.
 
     Compilation:
-        In training on TensorFlow the loop is a program of XLA, whatever
-        `jit_compile` says, compiled for each batch size and length in a
-        second or two; of a length that the graph does not know, its step.
+        In a training graph of TensorFlow, as `fit` makes it, a step and its
+        gradient are programs of XLA, whatever `jit_compile` says, compiled
+        for each batch size in about a second.
 
     Raises:
         ValueError: An argument out of its range, `units` that `num_heads`
@@ -237,7 +238,7 @@ class LARNN(RecurrentLayer):
             batch_statistics=training
             and self.trainable
             and cell.normalization == "batch"
-        )._replace(fused=training)
+        )._replace(fused=training and may_be_differentiated())
         w = cell.tensors(training)
         cell.reset_dropout_mask()
         cell.reset_recurrent_dropout_mask()

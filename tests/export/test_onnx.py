@@ -97,3 +97,12 @@ def test_without_a_package(missing, tmp_path, without):
     without(missing)
     with pytest.raises(ImportError, match=rf"needs {missing}: pip install"):
         ks.export.export_onnx(models.decoder(), tmp_path / "model.onnx")
+
+
+@pytest.mark.only("tensorflow")
+def test_a_layer_that_is_always_in_training(tmp_path):
+    """As for dropout at inference."""
+    inputs = keras.Input((9, 4))
+    layer = ks.layers.LARNN(6, num_heads=2, window_size=5)
+    model = keras.Model(inputs, layer(inputs, training=True))
+    assert ks.export.export_onnx(model, tmp_path / "model.onnx") < 1e-5

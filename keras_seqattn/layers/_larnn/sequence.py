@@ -10,9 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn._backend.by_hand import once_differentiable
-from keras_seqattn._backend.by_hand import unwatched
 from keras_seqattn._backend.capabilities import fuses_loop_bodies
+from keras_seqattn._backend.once_differentiable import once_differentiable
 from keras_seqattn._backend.scan import scan
 from keras_seqattn.layers._larnn.gradient import sequence_gradient
 from keras_seqattn.layers._larnn.settings import Settings
@@ -26,7 +25,7 @@ from keras_seqattn.layers._larnn.window import finish_rows
 from keras_seqattn.layers._larnn.window import pairs
 
 TWICE = (
-    "LARNN has second derivatives on JAX alone: its gradient is written by "
+    "LARNN has no second derivatives on torch: its gradient is written by "
     "hand. Use keras.layers.RNN(LARNNCell(...)), the same numbers by autodiff."
 )
 
@@ -71,7 +70,6 @@ def run_sequence(
     # One output, tensors alone as arguments: what is portable.
     @ops.custom_gradient  # type: ignore[untyped-decorator]
     def run(*tensors: Any) -> Any:
-        watched, tensors = tensors, unwatched(tensors)
         *state, empty, weight = tensors[:6]
         given = _with_tensors(w, tensors[6:])
         weights = with_constants(given, settings)
@@ -82,8 +80,7 @@ def run_sequence(
         def gradient(*arguments: Any, upstream: Any = None) -> Any:
             if upstream is None:
                 (upstream,) = arguments
-            by = (upstream, watched)
-            upstream = unwatched(upstream)[:, :batch]
+            upstream = upstream[:, :batch]
             by_state, by_weight = sequence_gradient(
                 weights,
                 settings,
@@ -108,7 +105,7 @@ def run_sequence(
                     if tensor is not None
                 ),
             )
-            return once_differentiable(found, by, TWICE)
+            return once_differentiable(found, (upstream, tensors), TWICE)
 
         return packed, gradient
 
