@@ -18,8 +18,8 @@ All have as many weights as LARNN. The learning rate is chosen for each model
 and task by held-out sequences, from the first seed; the others are trained with
 it. `attention` is one causal layer over all steps, with learned positions: it
 has no window. `--convolution` puts a causal convolution of two steps before
-each; `random_window` is LARNN that in training attends to a random number of
-cells (arXiv:2509.24552). `--folder` keeps what is found, and what is there is
+each; `random_window` is LARNN that in training hears a random number of cells
+(after arXiv:2509.24552). `--folder` keeps what is found, and what is there is
 not run again.
 """
 
@@ -120,9 +120,10 @@ class CausalAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="benchmarks")
 class RandomWindowLARNN(ks.layers.LARNN):
-    """In training each batch attends to a random number of newest cells.
+    """In training each batch hears a random number of newest cells.
 
-    The others' scores are dropped, as `attention_dropout` drops scores.
+    The others' scores are dropped after the softmax, and nothing is scaled up
+    for them: a simple form of a random window.
     """
 
     def build(self, shape):

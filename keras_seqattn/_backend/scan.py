@@ -120,7 +120,7 @@ def _driver(
     """
     driver = functools.partial(_drivers()[backward], step)
     if fused and _fuses():
-        return functools.partial(driver, compiled=_program)
+        return functools.partial(driver, program=_program)
     return driver
 
 
@@ -314,13 +314,13 @@ def _tensorflow_scan(
     inputs: Tensors,
     history: Tensors,
     fixed: Tensors,
-    compiled: Callable[..., Any] = lambda function: function,
+    program: Callable[..., Any] = lambda function: function,
 ) -> tuple[Any, Tensors, Tensors]:
     import tensorflow as tf
 
     size = next((x.shape[0] for x in history.values()), 0)
 
-    @compiled
+    @program
     def advance(
         carry: Any, row: Tensors, window: Tensors, rows: Tensors
     ) -> Any:
@@ -351,13 +351,13 @@ def _tensorflow_scan_back(
     inputs: Tensors,
     window_gradient: Any,
     fixed: Tensors,
-    compiled: Callable[..., Any] = lambda function: function,
+    program: Callable[..., Any] = lambda function: function,
 ) -> tuple[Any, Tensors, Any]:
     import tensorflow as tf
 
     size = window_gradient.shape[0]
 
-    @compiled
+    @program
     def advance(carry: Any, row: Tensors, window: Tensors, total: Any) -> Any:
         carry, outputs, added = step(carry, row, window, total[-1])
         older = tf.concat([tf.zeros_like(total[:1]), total[:-1]], axis=0)

@@ -933,6 +933,13 @@ def test_an_empty_batch_gives_an_empty_output(inputs):
     assert to_numpy(layer(inputs[:0])).shape == (0, TIME, UNITS)
 
 
+@pytest.mark.parametrize("normalization", [None, "layer"])
+def test_an_empty_batch_has_gradients_of_zero(normalization, inputs):
+    layer = make(normalization=normalization)
+    for gradient in gradients(layer, keras.ops.sum, inputs[:0]):
+        np.testing.assert_array_equal(gradient, 0 * gradient)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

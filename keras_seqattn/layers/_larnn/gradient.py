@@ -90,10 +90,11 @@ def sequence_gradient(
 
     # Of weights that act on each slot or row: summed up on the way.
     totals: Tensors = {}
+    size, _, width = window.shape
     if settings.positions:
-        totals["position"] = ops.zeros_like(window[:, 0])
+        totals["position"] = ops.zeros((size, width), window.dtype)
     if settings.key_value_norm is not None:
-        totals["gamma"] = ops.zeros_like(pairs(settings, window[0, 0]))
+        totals["gamma"] = ops.zeros((2, settings.units), window.dtype)
         totals["beta"] = ops.zeros_like(totals["gamma"])
     (d_hidden, d_cell, totals), d, d_window = scan_back(
         body,
