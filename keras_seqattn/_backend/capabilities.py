@@ -1,33 +1,42 @@
 """What a layer asks of the backend before it chooses a way to compute."""
 
+import sys
+
 import keras
 
 
-def fuses_loop_bodies() -> bool:
+def fuses_loop_bodies(fused: bool) -> bool:
     """Whether a compiler fuses what one turn of `scan` computes.
 
     A small tensor is then cheaper computed within the loop than read in it.
+
+    Args:
+        fused: As in `scan`.
     """
-    return keras.backend.backend() == "jax"
+    return keras.backend.backend() == "jax" or (fused and fuses_on_request())
 
 
-def fuses_layer_normalization() -> bool:
-    """Whether `ops.layer_normalization` is one operation, not several."""
-    return keras.backend.backend() == "torch"
+def fuses_on_request() -> bool:
+    """Whether `scan` does as its `fused` says, and only then.
 
-
-def sums_faster_by_halves() -> bool:
-    """Whether a fused step adds up rows faster by halves than by `ops.sum`.
-
-    TensorFlow's XLA fuses into a sum all that its terms are computed from,
-    and then takes each number's terms one by one, from rows far apart.
-    Eagerly there is no such step.
+    Such a step, of TensorFlow's XLA, adds rows up faster by halves than by
+    `ops.sum`: it fuses into a sum all that its terms are computed from, and
+    takes each number's terms one by one, from rows far apart.
     """
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
-    return not tf.executing_eagerly()
+    # Eagerly it would be compiled at each call. Without XLA, as Keras knows
+    # too, on a Mac's GPU.
+    return not tf.executing_eagerly() and not (
+        sys.platform == "darwin" and tf.config.list_physical_devices("GPU")
+    )
+
+
+def fuses_layer_normalization() -> bool:
+    """Whether `ops.layer_normalization` is one operation, not several."""
+    return keras.backend.backend() == "torch"
 
 
 def may_be_differentiated() -> bool:

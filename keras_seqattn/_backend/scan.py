@@ -7,11 +7,12 @@ whose gradient is written by hand: none is promised through it.
 """
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from keras_seqattn._backend.capabilities import fuses_on_request
 
 Tensors = dict[str, Any]
 
@@ -119,23 +120,9 @@ def _driver(
     vectorized.
     """
     driver = functools.partial(_drivers()[backward], step)
-    if fused and _fuses():
+    if fused and fuses_on_request():
         return functools.partial(driver, program=_program)
     return driver
-
-
-def _fuses() -> bool:
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    # Eagerly it would be compiled at each call.
-    if tf.executing_eagerly():
-        return False
-    # There XLA is not to be had, as Keras knows, too.
-    return not (
-        sys.platform == "darwin" and tf.config.list_physical_devices("GPU")
-    )
 
 
 def _program(function: Callable[..., Any]) -> Callable[..., Any]:

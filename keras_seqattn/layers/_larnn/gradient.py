@@ -64,7 +64,7 @@ def sequence_gradient(
     rows |= {"upstream_hidden": upstream_hidden, "upstream_cell": upstream_cell}
     # What follows from the forward pass alone: for all steps at once, but
     # where a compiler fuses it into the step.
-    fused = fuses_loop_bodies()
+    fused = fuses_loop_bodies(settings.fused)
     if not fused:
         rows = _slopes(settings, rows)
     back = _Transposed(

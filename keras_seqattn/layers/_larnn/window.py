@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_seqattn._backend.capabilities import sums_faster_by_halves
+from keras_seqattn._backend.capabilities import fuses_on_request
 from keras_seqattn.layers._larnn.normalization import standardize
 from keras_seqattn.layers._larnn.settings import Norm
 from keras_seqattn.layers._larnn.settings import Settings
@@ -48,7 +48,7 @@ def flat(settings: Settings, x: Any) -> Any:
 
 def sum_slots(settings: Settings, x: Any) -> Any:
     """The sum over the first axis."""
-    if not (settings.fused and sums_faster_by_halves()):
+    if not (settings.fused and fuses_on_request()):
         return ops.sum(x, axis=0)
     rest = []
     while (size := x.shape[0]) > 1:
