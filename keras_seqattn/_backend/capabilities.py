@@ -5,24 +5,16 @@ import sys
 import keras
 
 
-def fuses_loop_bodies(fused: bool) -> bool:
-    """Whether a compiler fuses what one turn of `scan` computes.
+def fuses_loop_bodies() -> bool:
+    """Whether a compiler fuses what one turn of `scan` computes, unasked.
 
     A small tensor is then cheaper computed within the loop than read in it.
-
-    Args:
-        fused: As in `scan`.
     """
-    return keras.backend.backend() == "jax" or (fused and fuses_on_request())
+    return keras.backend.backend() == "jax"
 
 
 def fuses_on_request() -> bool:
-    """Whether `scan` does as its `fused` says, and only then.
-
-    Such a step, of TensorFlow's XLA, adds rows up faster by halves than by
-    `ops.sum`: it fuses into a sum all that its terms are computed from, and
-    takes each number's terms one by one, from rows far apart.
-    """
+    """Whether `scan` may be asked to fuse its steps: in TensorFlow's graphs."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -39,10 +31,10 @@ def fuses_layer_normalization() -> bool:
     return keras.backend.backend() == "torch"
 
 
-def may_be_differentiated() -> bool:
+def is_watched() -> bool:
     """Whether a tape of TensorFlow is on: as in `fit`, not in an export."""
     if keras.backend.backend() != "tensorflow":
-        return True
+        return False
     from tensorflow.python.eager import record  # Not published.
 
     return bool(record.could_possibly_record())

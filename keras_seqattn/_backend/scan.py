@@ -12,8 +12,6 @@ from typing import Any
 
 import keras
 
-from keras_seqattn._backend.capabilities import fuses_on_request
-
 Tensors = dict[str, Any]
 
 
@@ -39,16 +37,16 @@ def scan(
             step. It may be empty.
         fixed: Tensors of shape `(window + time, ...)`, of which a step reads
             the rows that it would read if they were history.
-        fused: Whether a step is compiled as one program where the backend
-            would run it one operation after another. Not in a graph that is
-            exported; and each batch size is compiled anew.
+        fused: Whether TensorFlow compiles a step as one program, for each
+            batch size anew. For where `fuses_on_request`, but not in a graph
+            that is exported.
 
     Returns:
         `(carry, outputs, history)`: the last carry; the outputs, stacked to
         `(time, ...)`; and all `(window + time, ...)` rows of the history.
     """
-    run = _driver(False, step, fused)
-    return run(carry, inputs, history, fixed or {})
+    run, _ = _drivers(fused)
+    return run(step, carry, inputs, history, fixed or {})
 
 
 def scan_back(
@@ -81,8 +79,8 @@ def scan_back(
         `(carry, outputs, window_gradient)`: the last carry, the outputs in
         the order of the inputs, and the gradient of the first window.
     """
-    run = _driver(True, step, fused)
-    return run(carry, inputs, window_gradient, fixed or {})
+    _, run = _drivers(fused)
+    return run(step, carry, inputs, window_gradient, fixed or {})
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,20 +107,6 @@ def cond(
     if keras.backend.backend() == "torch":
         return true() if predicate else false()
     return keras.ops.cond(predicate, true, false)
-
-
-def _driver(
-    backward: bool, step: Callable[..., Any], fused: bool
-) -> Callable[..., Any]:
-    """The backend's loop, its steps compiled by XLA where that pays.
-
-    Not the whole loop: XLA's could not be differentiated once more, nor
-    vectorized.
-    """
-    driver = functools.partial(_drivers()[backward], step)
-    if fused and fuses_on_request():
-        return functools.partial(driver, program=_program)
-    return driver
 
 
 def _program(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -296,12 +280,12 @@ def _torch_stack(rows: list[Tensors]) -> Tensors:
 
 
 def _tensorflow_scan(
+    program: Callable[..., Any],
     step: Any,
     carry: Any,
     inputs: Tensors,
     history: Tensors,
     fixed: Tensors,
-    program: Callable[..., Any] = lambda function: function,
 ) -> tuple[Any, Tensors, Tensors]:
     import tensorflow as tf
 
@@ -333,12 +317,12 @@ def _tensorflow_scan(
 
 
 def _tensorflow_scan_back(
+    program: Callable[..., Any],
     step: Any,
     carry: Any,
     inputs: Tensors,
     window_gradient: Any,
     fixed: Tensors,
-    program: Callable[..., Any] = lambda function: function,
 ) -> tuple[Any, Tensors, Any]:
     import tensorflow as tf
 
@@ -413,9 +397,18 @@ def _tensorflow_loop(
     return carry, tf.nest.pack_sequence_as(specs, outputs), state
 
 
-def _drivers() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    return {
-        "jax": (_jax_scan, _jax_scan_back),
-        "tensorflow": (_tensorflow_scan, _tensorflow_scan_back),
-        "torch": (_torch_scan, _torch_scan_back),
-    }[keras.backend.backend()]
+def _drivers(fused: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The backend's loops; TensorFlow's steps compiled by XLA if asked for.
+
+    Not its whole loops: those could not be differentiated once more, nor
+    vectorized.
+    """
+    if keras.backend.backend() == "jax":
+        return _jax_scan, _jax_scan_back
+    if keras.backend.backend() == "torch":
+        return _torch_scan, _torch_scan_back
+    program = _program if fused else lambda function: function
+    return (
+        functools.partial(_tensorflow_scan, program),
+        functools.partial(_tensorflow_scan_back, program),
+    )

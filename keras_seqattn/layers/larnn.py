@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seqattn._backend.capabilities import may_be_differentiated
+from keras_seqattn._backend.capabilities import fuses_on_request
+from keras_seqattn._backend.capabilities import is_watched
 from keras_seqattn.layers._larnn.sequence import run_sequence
 from keras_seqattn.layers._larnn.window import finish_rows
 from keras_seqattn.layers._masked_order import MaskedOrder
@@ -238,7 +239,7 @@ class LARNN(RecurrentLayer):
             batch_statistics=training
             and self.trainable
             and cell.normalization == "batch"
-        )._replace(fused=training and may_be_differentiated())
+        )._replace(fused=training and is_watched() and fuses_on_request())
         w = cell.tensors(training)
         cell.reset_dropout_mask()
         cell.reset_recurrent_dropout_mask()

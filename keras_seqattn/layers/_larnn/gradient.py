@@ -12,6 +12,7 @@ from typing import NamedTuple
 from keras import ops
 
 from keras_seqattn._backend.capabilities import fuses_loop_bodies
+from keras_seqattn._backend.capabilities import fuses_on_request
 from keras_seqattn._backend.scan import scan_back
 from keras_seqattn.layers._larnn.normalization import standardize
 from keras_seqattn.layers._larnn.normalization import standardize_gradient
@@ -58,13 +59,13 @@ def sequence_gradient(
         upstream_hidden: (time, batch, units), of the hidden states.
         upstream_cell: (time, batch, units), of the cells.
     """
-    settings = settings._replace(fused=True)
+    settings = settings._replace(fused=fuses_on_request())
     inputs, hidden, cell, window = state
     rows = _step_rows(w, settings, cell, weight, saved)
     rows |= {"upstream_hidden": upstream_hidden, "upstream_cell": upstream_cell}
     # What follows from the forward pass alone: for all steps at once, but
     # where a compiler fuses it into the step.
-    fused = fuses_loop_bodies(settings.fused)
+    fused = settings.fused or fuses_loop_bodies()
     if not fused:
         rows = _slopes(settings, rows)
     back = _Transposed(

@@ -149,10 +149,8 @@ def _forward(
         history["exp"] = ops.exp(window)
     # In one product before the loop. Where a loop's body is fused and there
     # are few features, within it: the result need not go through memory.
-    hoisted = (
-        not fuses_loop_bodies(settings.fused)
-        or inputs.shape[-1] > settings.units
-    )
+    fused = settings.fused or fuses_loop_bodies()
+    hoisted = not fused or inputs.shape[-1] > settings.units
     rows = {"inputs": drive(w, inputs) if hoisted else inputs}
     if settings.normalization == "batch":
         rows["weight"] = weight

@@ -21,7 +21,7 @@ class Settings(NamedTuple):
     # A cell's step by itself, whose numbers must have ranges that 8 bits
     # resolve: no score of -1e30, no exp of a projection.
     one_step: bool = False
-    # Whether a step may be one program, which cannot be exported.
+    # Whether `scan` fuses the steps; such a graph cannot be exported.
     fused: bool = False
 
     @property

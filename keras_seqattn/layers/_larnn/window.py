@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_seqattn._backend.capabilities import fuses_on_request
 from keras_seqattn.layers._larnn.normalization import standardize
 from keras_seqattn.layers._larnn.settings import Norm
 from keras_seqattn.layers._larnn.settings import Settings
@@ -47,8 +46,13 @@ def flat(settings: Settings, x: Any) -> Any:
 
 
 def sum_slots(settings: Settings, x: Any) -> Any:
-    """The sum over the first axis."""
-    if not (settings.fused and fuses_on_request()):
+    """The sum over the first axis.
+
+    By halves in TensorFlow's fused steps: XLA would fuse into a sum all that
+    its terms are computed from, and take each number's terms one by one, from
+    rows far apart.
+    """
+    if not settings.fused:
         return ops.sum(x, axis=0)
     rest = []
     while (size := x.shape[0]) > 1:
